@@ -1,0 +1,267 @@
+//! Payloads: JSON text and protobuf Structs, checked and turned into one another.
+
+use std::{fmt, sync::Arc};
+
+use prost_types::{Struct, Value, value::Kind};
+use serde::{
+    Serialize,
+    de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor},
+    ser::{SerializeMap, SerializeSeq, Serializer},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    debugger::error::Error,
+    event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
+};
+
+/// Whole numbers up to here are exact in a double, and are written without a fraction.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What a payload may say about its event, at its top level.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    pub(super) node_id: Option<String>,
+    pub(super) parent_id: Option<String>,
+    pub(super) name: Option<String>,
+    tool: Option<String>,
+    function: Option<String>,
+}
+
+impl Hints {
+    /// The step's name, under the keys that agents use for it.
+    pub(super) fn any_name(&mut self) -> Option<String> {
+        self.name.take().or(self.tool.take()).or(self.function.take())
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    NodeId,
+    ParentId,
+    Name,
+    Tool,
+    Function,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Hints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Hints;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hints, A::Error> {
+                let mut hints = Hints::default();
+                while let Some(key) = map.next_key()? {
+                    let hint = match key {
+                        Key::NodeId => &mut hints.node_id,
+                        Key::ParentId => &mut hints.parent_id,
+                        Key::Name => &mut hints.name,
+                        Key::Tool => &mut hints.tool,
+                        Key::Function => &mut hints.function,
+                        Key::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    // Anything but a text is data and no hint.
+                    let value: &RawValue = map.next_value()?;
+                    *hint = serde_json::from_str(value.get()).ok();
+                }
+                Ok(hints)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Takes a JSON object as text: checked whole, kept as it is but for line breaks between tokens.
+pub(super) fn from_json(field: &'static str, text: &str) -> Result<(Payload, Hints), Error> {
+    if text.len() > MAX_PAYLOAD_BYTES {
+        return Err(too_large(field));
+    }
+    if depth(text) > MAX_PAYLOAD_DEPTH {
+        return Err(Error::invalid(field, format!("must be at most {MAX_PAYLOAD_DEPTH} levels deep")));
+    }
+    let hints = serde_json::from_str(text).map_err(|error| {
+        let place = format!("line {} column {}", error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => Error::invalid(field, "must be a JSON object"),
+            _ => Error::invalid(field, format!("is not valid JSON at {place}")),
+        }
+    })?;
+    // A line break inside of a string is escaped; any other is space, and a frame of SSE is one line.
+    let json: Arc<str> = match text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
+        true => text.replace(['\n', '\r'], "").into(),
+        false => text.into(),
+    };
+    Ok((Payload { json, form: Form::Json }, hints))
+}
+
+/// Takes a Struct, which becomes JSON text.
+pub(super) fn from_struct(field: &'static str, data: &Struct) -> Result<(Payload, Hints), Error> {
+    let json = serde_json::to_string(&AsJson(data))
+        .map_err(|_| Error::invalid(field, "holds a number that JSON does not have (NaN or Infinity)"))?;
+    let (payload, hints) = from_json(field, &json)?;
+    Ok((Payload { form: Form::Struct, ..payload }, hints))
+}
+
+fn too_large(field: &'static str) -> Error {
+    Error::invalid(field, format!("must be at most {MAX_PAYLOAD_BYTES} bytes of JSON"))
+}
+
+/// How deep arrays and objects nest. Looks at brackets alone: whether it is JSON is for the parser to say.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The Struct that a payload is, where its text can be one.
+pub(super) fn to_struct(payload: &Payload) -> Option<Struct> {
+    match to_value(serde_json::from_str(&payload.json).ok()?).kind? {
+        Kind::StructValue(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn to_value(json: serde_json::Value) -> Value {
+    let kind = match json {
+        serde_json::Value::Null => Kind::NullValue(0),
+        serde_json::Value::Bool(value) => Kind::BoolValue(value),
+        serde_json::Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
+        serde_json::Value::String(value) => Kind::StringValue(value),
+        serde_json::Value::Array(values) => {
+            Kind::ListValue(prost_types::ListValue { values: values.into_iter().map(to_value).collect() })
+        }
+        serde_json::Value::Object(fields) => Kind::StructValue(Struct {
+            fields: fields.into_iter().map(|(key, value)| (key, to_value(value))).collect(),
+        }),
+    };
+    Value { kind: Some(kind) }
+}
+
+/// A protobuf value that serializes as the JSON it stands for.
+struct AsJson<'a, T>(&'a T);
+
+impl Serialize for AsJson<'_, Struct> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.fields.len()))?;
+        for (key, value) in &self.0.fields {
+            map.serialize_entry(key, &AsJson(value))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for AsJson<'_, Value> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.kind {
+            None | Some(Kind::NullValue(_)) => serializer.serialize_unit(),
+            Some(Kind::BoolValue(value)) => serializer.serialize_bool(*value),
+            Some(Kind::NumberValue(value)) if !value.is_finite() => Err(serde::ser::Error::custom("not a JSON number")),
+            Some(Kind::NumberValue(value)) if value.fract() == 0.0 && value.abs() <= MAX_EXACT => {
+                serializer.serialize_i64(*value as i64)
+            }
+            Some(Kind::NumberValue(value)) => serializer.serialize_f64(*value),
+            Some(Kind::StringValue(value)) => serializer.serialize_str(value),
+            Some(Kind::StructValue(value)) => AsJson(value).serialize(serializer),
+            Some(Kind::ListValue(list)) => {
+                let mut seq = serializer.serialize_seq(Some(list.values.len()))?;
+                for value in &list.values {
+                    seq.serialize_element(&AsJson(value))?;
+                }
+                seq.end()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_kept_digit_for_digit() {
+        let text = r#"{"n":12345678901234567890123,"f":1.10,"e":1e2,"u":"\u0041","dup":1,"dup":2}"#;
+        let (payload, _) = from_json("data", text).expect("valid");
+        assert_eq!(&*payload.json, text);
+        let (payload, _) = from_json("data", "{\n  \"a\": \"x\\ny\"\r\n}").expect("valid");
+        assert_eq!(&*payload.json, r#"{  "a": "x\ny"}"#);
+    }
+
+    #[test]
+    fn a_struct_survives_its_json_form() {
+        let text = r#"{"big":1e300,"deep":[[{"a":null}]],"f":0.1,"n":-3,"s":"é\u0000\"","t":true}"#;
+        let payload = Payload { json: text.into(), form: Form::Struct };
+        let data = to_struct(&payload).expect("an object");
+        let (back, _) = from_struct("data", &data).expect("valid");
+        assert_eq!(to_struct(&back), Some(data));
+        assert!(back.json.contains("\"n\":-3"), "{}", back.json);
+    }
+
+    #[test]
+    fn what_is_no_object_of_json_is_refused() {
+        for (text, problem) in [
+            ("[1]", "object"),
+            ("null", "object"),
+            ("\"x\"", "object"),
+            ("{", "not valid JSON"),
+            ("{\"a\":01}", "not valid JSON"),
+            ("{} x", "not valid JSON"),
+            ("", "not valid JSON"),
+        ] {
+            let refused = from_json("data", text).expect_err(text).to_string();
+            assert!(refused.starts_with("data ") && refused.contains(problem), "{text}: {refused}");
+        }
+        let nan = Value { kind: Some(Kind::NumberValue(f64::NAN)) };
+        let data = Struct { fields: [("n".to_owned(), nan)].into() };
+        assert!(from_struct("data", &data).expect_err("NaN").to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn depth_is_bounded_and_strings_do_not_count() {
+        let nested = |depth: usize| format!("{}{}{}", "{\"a\":".repeat(depth - 1), "{}", "}".repeat(depth - 1));
+        assert!(from_json("data", &nested(MAX_PAYLOAD_DEPTH)).is_ok());
+        let refused = from_json("data", &nested(MAX_PAYLOAD_DEPTH + 1)).expect_err("too deep").to_string();
+        assert!(refused.contains("64 levels"), "{refused}");
+        let text = format!("{{\"a\":\"{}\"}}", "[".repeat(500));
+        assert!(from_json("data", &text).is_ok());
+        assert!(from_json("data", &nested(100_000)).is_err());
+    }
+
+    #[test]
+    fn hints_are_texts_at_the_top_level() {
+        let text = r#"{"name":5,"tool":"read","deep":{"node_id":"x"},"parent_id":"p\u0041"}"#;
+        let (_, mut hints) = from_json("data", text).expect("valid");
+        assert_eq!(hints.any_name().as_deref(), Some("read"));
+        assert_eq!((hints.node_id.as_deref(), hints.parent_id.as_deref()), (None, Some("pA")));
+    }
+}

@@ -1,0 +1,419 @@
+//! The debugger: a cheap-clone handle on all sessions. It adds to them what they leave out: time, waiting, limits.
+//!
+//! Tasks: a Trace that is held waits in its caller's own task. Two kinds of timer are spawned here, each at most
+//! once at a time per thing it watches, and both find out under the agent's lock that they came too late: the
+//! detach grace (one per agent without debuggers) and the grace of a hold whose caller went away (one per hold).
+//!
+//! Locks: the registry's, then one agent's; never the other way, never two agents', none across an await.
+
+pub(crate) mod agent;
+pub(crate) mod error;
+mod page;
+pub(crate) mod waiter;
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use parking_lot::RwLock;
+use tokio::{runtime::Handle, time::Instant};
+
+use self::{
+    agent::State,
+    error::Error,
+    waiter::{Patience, Waiter},
+};
+pub(crate) use self::{
+    agent::{Agent, Snapshot},
+    page::Page,
+};
+use crate::{
+    config::Limits,
+    event::{AgentId, Answer, Decision, Moment, Outcome, Report, RunId, Seq, Timestamp},
+    session::{Change, Known, Position, Refusal, RunView},
+    subscription::{ResumeToken, Subscribe, Subscription},
+    telemetry::Metrics,
+};
+
+/// How long a hold with a `request_id` outlives its caller.
+pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
+/// The runs that a status names at most.
+pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
+
+/// The handle. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Debugger(Arc<Shared>);
+
+/// What all agents share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    agents: RwLock<HashMap<AgentId, Arc<Agent>>>,
+    /// Traces that wait, in all.
+    holds: AtomicUsize,
+    /// Bytes retained, in all.
+    bytes: AtomicUsize,
+    ids: AtomicU64,
+    closing: AtomicBool,
+    started: Instant,
+    runtime: Handle,
+}
+
+/// What a verb did.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) at: Position,
+    /// The seqs let go, oldest first.
+    pub(crate) released: Vec<Seq>,
+}
+
+/// Where an agent stands.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    pub(crate) at: Position,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) bounds: Option<(Seq, Seq)>,
+    pub(crate) dropped: u64,
+    pub(crate) epoch: Option<Arc<str>>,
+    pub(crate) runs: Vec<RunView>,
+    pub(crate) last_event: Option<Timestamp>,
+}
+
+impl Debugger {
+    /// A debugger that knows no agent yet. Its timers run on the current runtime.
+    pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            metrics,
+            agents: RwLock::default(),
+            holds: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            ids: AtomicU64::new(1),
+            closing: AtomicBool::new(false),
+            started: Instant::now(),
+            runtime: Handle::current(),
+        }))
+    }
+
+    /// Records a step and, where it is held, waits. `deadline` is the caller's own.
+    pub(crate) async fn trace(
+        &self,
+        agent: &AgentId,
+        report: Report,
+        hold_timeout: Option<Duration>,
+        deadline: Option<Duration>,
+    ) -> Result<Answer, Error> {
+        let patience = Patience::new(hold_timeout, deadline, report.request_id.is_some());
+        match self.admit(agent, report)? {
+            Admitted::Answered(answer) => Ok(answer),
+            Admitted::Held(waiter) => waiter.wait(patience).await,
+        }
+    }
+
+    /// Everything of a Trace that comes before waiting: one atomic step under the agent's lock.
+    fn admit(&self, id: &AgentId, report: Report) -> Result<Admitted, Error> {
+        let fingerprint = report.request_id.as_ref().map_or(0, |_| {
+            let mut hasher = DefaultHasher::new();
+            report.hash(&mut hasher);
+            hasher.finish()
+        });
+        if self.0.bytes.load(Ordering::Relaxed) > self.0.limits.max_bytes {
+            self.evict_idle();
+        }
+        loop {
+            let agent = self.agent_or_new(id)?;
+            let mut state = agent.state.lock();
+            if state.evicted {
+                continue;
+            }
+            // Under the lock, so that no hold is made after shutdown has released them all.
+            if self.0.is_closing() {
+                return Err(Error::ShuttingDown);
+            }
+            if let Some(request_id) = &report.request_id {
+                match state.session.known(request_id, fingerprint)? {
+                    Some(Known::Answered(answer)) => return Ok(Admitted::Answered(answer)),
+                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(&agent, &mut state, seq))),
+                    None => {}
+                }
+            }
+            return Ok(self.0.record(&agent, &mut state, report, fingerprint));
+        }
+    }
+
+    /// Releases one held Trace. See [`crate::session::Session::step`].
+    pub(crate) fn step(
+        &self,
+        agent: &AgentId,
+        run: Option<&RunId>,
+        seq: Option<Seq>,
+        actor: &Arc<str>,
+    ) -> Result<Moved, Error> {
+        self.verb(agent, |state, now| state.session.step(run, seq, actor, now))
+            .unwrap_or_else(|| seq.map_or(Ok(Moved::default()), |seq| Err(Refusal::NotHeld(seq).into())))
+    }
+
+    /// Releases all held Traces and lets later ones pass.
+    pub(crate) fn resume(&self, agent: &AgentId, run: Option<&RunId>, actor: &Arc<str>) -> Result<Moved, Error> {
+        self.verb(agent, |state, now| state.session.resume(run, actor, now)).unwrap_or_else(|| Ok(Moved::default()))
+    }
+
+    /// Holds the next Trace. An agent that was never seen is made: the pause waits for it.
+    pub(crate) fn pause(&self, id: &AgentId, run: Option<&RunId>) -> Result<Moved, Error> {
+        loop {
+            self.agent_or_new(id)?;
+            if let Some(moved) = self.verb(id, |state, _| state.session.pause(run)) {
+                return moved;
+            }
+        }
+    }
+
+    /// Releases one held Trace with a decision.
+    pub(crate) fn release(
+        &self,
+        agent: &AgentId,
+        seq: Seq,
+        decision: Decision,
+        actor: &Arc<str>,
+    ) -> Result<Moved, Error> {
+        self.verb(agent, |state, now| state.session.release(seq, decision, actor, now))
+            .unwrap_or_else(|| Err(Refusal::NotHeld(seq).into()))
+    }
+
+    /// Drops the trace, lets everybody go, and names the epoch that begins; nothing for an agent never seen.
+    pub(crate) fn clear(&self, agent: &AgentId, actor: &Arc<str>) -> Option<(Arc<str>, Vec<Seq>)> {
+        let epoch = new_epoch();
+        let begun = epoch.clone();
+        let moved = self.verb(agent, |state, now| Ok(state.session.clear(epoch, actor, now)))?;
+        Some((begun, moved.ok()?.released))
+    }
+
+    /// Runs a verb on an agent that is known; nothing where it is not.
+    fn verb(
+        &self,
+        id: &AgentId,
+        decide: impl FnOnce(&mut State, Moment) -> Result<Vec<Change>, Refusal>,
+    ) -> Option<Result<Moved, Error>> {
+        let agent = self.agent(id)?;
+        let mut state = agent.state.lock();
+        if state.evicted {
+            return None;
+        }
+        agent.touch(&self.0);
+        let changes = match decide(&mut state, self.0.now()) {
+            Ok(changes) => changes,
+            Err(refusal) => return Some(Err(refusal.into())),
+        };
+        let mut released: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Ended { ended, .. } => Some(ended.seq),
+                _ => None,
+            })
+            .collect();
+        released.sort_unstable();
+        agent.execute(&mut state, changes);
+        Some(Ok(Moved { at: state.session.position(), released }))
+    }
+
+    /// Where an agent stands; zeros for one never seen.
+    pub(crate) fn status(&self, id: &AgentId) -> Status {
+        let Some(agent) = self.agent(id) else { return Status::default() };
+        let state = agent.state.lock();
+        if state.evicted {
+            return Status::default();
+        }
+        Status { runs: state.session.runs(MAX_LISTED_RUNS), ..state.status(self.0.now()) }
+    }
+
+    /// The agents known now whose ids come after `after`, by id, at most `most` of them; and whether there are more.
+    pub(crate) fn list(&self, after: &str, most: usize) -> (Vec<(AgentId, Status)>, bool) {
+        let mut agents: Vec<_> = {
+            let agents = self.0.agents.read();
+            agents.iter().filter(|(id, _)| id.as_str() > after).map(|(id, agent)| (id.clone(), agent.clone())).collect()
+        };
+        agents.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let more = agents.len() > most;
+        agents.truncate(most);
+        let now = self.0.now();
+        (agents.into_iter().map(|(id, agent)| (id, agent.state.lock().status(now))).collect(), more)
+    }
+
+    /// Follows an agent, which is made where it was never seen: a debugger may come first.
+    pub(crate) fn subscribe(&self, id: &AgentId, how: Subscribe) -> Result<Subscription, Error> {
+        loop {
+            let agent = self.agent_or_new(id)?;
+            let mut state = agent.state.lock();
+            if state.evicted {
+                continue;
+            }
+            if self.0.is_closing() {
+                return Err(Error::ShuttingDown);
+            }
+            return Subscription::open(&agent, &mut state, how);
+        }
+    }
+
+    /// A page of the record, from a token of an earlier page or from the oldest.
+    pub(crate) fn page(
+        &self,
+        id: &AgentId,
+        run: Option<&RunId>,
+        from: Option<ResumeToken>,
+        most: usize,
+    ) -> Result<Page, Error> {
+        let Some(agent) = self.agent(id) else { return Ok(Page::default()) };
+        let state = agent.state.lock();
+        let start = match &from {
+            None => state.log.start(),
+            Some(token) if *token.epoch != **state.session.epoch() || token.offset < state.log.start() => {
+                return Err(Error::NotRetained);
+            }
+            Some(token) => token.offset,
+        };
+        let mut records = Vec::new();
+        state.log.read(start, usize::MAX, &mut records);
+        drop(state);
+        Ok(Page::cut(records, run, most))
+    }
+
+    /// How far the slowest subscriber of any agent is behind, in log entries; for the metrics.
+    pub(crate) fn max_lag(&self) -> u64 {
+        let agents: Vec<_> = self.0.agents.read().values().cloned().collect();
+        agents.iter().map(|agent| agent.state.lock().max_lag()).max().unwrap_or(0)
+    }
+
+    /// Agents held in memory.
+    pub(crate) fn agent_count(&self) -> usize {
+        self.0.agents.read().len()
+    }
+
+    /// Bytes retained in all, as the limits count them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the service drains.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+
+    /// Ends every hold with `SHUTDOWN` and every subscription; refuses what comes after.
+    pub(crate) fn shut_down(&self) {
+        self.0.closing.store(true, Ordering::SeqCst);
+        let agents: Vec<_> = self.0.agents.read().values().cloned().collect();
+        for agent in agents {
+            let mut state = agent.state.lock();
+            let changes = state.session.end_all(Outcome::Shutdown, &crate::session::NOBODY.into(), self.0.now());
+            agent.execute(&mut state, changes);
+            agent.wake();
+        }
+    }
+
+    fn agent(&self, id: &AgentId) -> Option<Arc<Agent>> {
+        self.0.agents.read().get(id).cloned()
+    }
+
+    fn agent_or_new(&self, id: &AgentId) -> Result<Arc<Agent>, Error> {
+        if let Some(agent) = self.agent(id) {
+            return Ok(agent);
+        }
+        let mut agents = self.0.agents.write();
+        if let Some(agent) = agents.get(id) {
+            return Ok(agent.clone());
+        }
+        if agents.len() >= self.0.limits.max_agents && !evict(&mut agents, &self.0) {
+            return Err(Error::TooManyAgents(self.0.limits.max_agents));
+        }
+        let agent = Arc::new(Agent::new(self.0.clone(), new_epoch()));
+        agent.touch(&self.0);
+        agents.insert(id.clone(), agent.clone());
+        Ok(agent)
+    }
+
+    /// Makes room by forgetting the least recently used idle agent, if there is one.
+    fn evict_idle(&self) {
+        evict(&mut self.0.agents.write(), &self.0);
+    }
+}
+
+/// How a Trace went in.
+enum Admitted {
+    Answered(Answer),
+    Held(Waiter),
+}
+
+impl Shared {
+    pub(crate) fn now(&self) -> Moment {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment { wall: Timestamp(i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX)), steady: self.started.elapsed() }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    fn record(&self, agent: &Arc<Agent>, state: &mut State, report: Report, fingerprint: u64) -> Admitted {
+        let now = self.now();
+        agent.touch(self);
+        agent.make_room(state, report.bytes());
+        let may_hold = report.may_hold;
+        let room = self.holds.load(Ordering::Relaxed) < self.limits.max_holds;
+        let recorded = state.session.trace(report, fingerprint, room, now);
+        let (seq, answer, held) = (recorded.event.seq, recorded.answer.clone(), recorded.hold.is_some());
+        let proceeds = answer.decision == Decision::Proceed;
+        if !held && may_hold && proceeds && state.session.would_hold(&answer.run_id) {
+            self.metrics.holds_over_limit.inc();
+        }
+        self.metrics.traces.inc();
+        state.last_event = Some(now.wall);
+        agent.execute(state, [Change::Recorded(recorded)]);
+        match held {
+            true => Admitted::Held(Waiter::join(agent, state, seq)),
+            false => Admitted::Answered(answer),
+        }
+    }
+
+    /// A number that this process uses once.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The instant that a reading of the steady clock means.
+    fn instant(&self, steady: Duration) -> Instant {
+        self.started + steady
+    }
+}
+
+/// Forgets the least recently used agent with no subscriber and no hold. Says whether there was one.
+fn evict(agents: &mut HashMap<AgentId, Arc<Agent>>, shared: &Shared) -> bool {
+    // An agent whose lock is taken is in use.
+    let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.session.is_idle());
+    let oldest = agents.iter().filter(|(_, agent)| idle(agent)).min_by_key(|(_, agent)| agent.last_used());
+    let Some((id, agent)) = oldest.map(|(id, agent)| (id.clone(), agent.clone())) else { return false };
+    let mut state = agent.state.lock();
+    // Somebody who has looked it up already may have used it meanwhile; the next call finds another.
+    if !state.session.is_idle() {
+        return false;
+    }
+    state.evicted = true;
+    shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
+    agents.remove(&id);
+    shared.metrics.agents_evicted.inc();
+    true
+}
+
+/// A random name for one incarnation of a trace: 16 hexadecimal digits.
+fn new_epoch() -> Arc<str> {
+    let random = getrandom::u64().unwrap_or_else(|_| {
+        // Without a source of randomness the clock still tells incarnations apart.
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
+    });
+    format!("{random:016x}").into()
+}

@@ -1,0 +1,33 @@
+//! What can go wrong, in the debugger's own words. No transport is known here.
+
+use crate::session::Refusal;
+
+/// Why a call is refused. It says what is wrong with which thing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// A field holds what it must not.
+    #[error("{field} {problem}")]
+    Invalid { field: &'static str, problem: String },
+    /// The session is in no state for it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Every agent that is held in memory is in use.
+    #[error("agents are limited to {0}, and all of them are in use")]
+    TooManyAgents(usize),
+    /// This agent has its fill of subscribers.
+    #[error("subscribers are limited to {0} per agent")]
+    TooManySubscribers(usize),
+    /// What was asked for was trimmed or cleared.
+    #[error("page_token names events that are not retained any more")]
+    NotRetained,
+    /// The service drains.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+}
+
+impl Error {
+    /// A field at fault, and what it must be.
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+}

@@ -1,0 +1,49 @@
+//! Pages of the record.
+
+use std::collections::HashMap;
+
+use crate::{
+    event::{MAX_PAYLOAD_BYTES, RunId},
+    store::{Entry, SharedRecord},
+    subscription::ResumeToken,
+};
+
+/// A page of the record: each event with the ending of its hold.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<(SharedRecord, Option<SharedRecord>)>,
+    pub(crate) next: Option<ResumeToken>,
+}
+
+impl Page {
+    /// Cuts one page out of what is retained from its start on, joining each event with the ending of its hold.
+    pub(super) fn cut(records: Vec<SharedRecord>, run: Option<&RunId>, most: usize) -> Self {
+        let mut page = Page::default();
+        let mut places = HashMap::new();
+        let mut bytes = 0;
+        for record in records {
+            if run.is_some_and(|run| record.value.entry.run_id() != run) {
+                continue;
+            }
+            match &record.value.entry {
+                Entry::Event(event) if page.next.is_none() => {
+                    let full = page.events.len() == most || bytes + event.bytes() > MAX_PAYLOAD_BYTES;
+                    if full && !page.events.is_empty() {
+                        page.next = Some(ResumeToken::of(&record.value));
+                        continue;
+                    }
+                    bytes += event.bytes();
+                    places.insert(event.seq, page.events.len());
+                    page.events.push((record, None));
+                }
+                Entry::Event(_) => {}
+                Entry::Ended(ended) => {
+                    if let Some(place) = places.get(&ended.seq) {
+                        page.events[*place].1 = Some(record.clone());
+                    }
+                }
+            }
+        }
+        page
+    }
+}

@@ -1,0 +1,328 @@
+//! What is recorded: ids, events, payloads, decisions. Plain values that know no transport.
+
+use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
+
+/// The longest id, name or key, in bytes of UTF-8.
+pub(crate) const MAX_ID_BYTES: usize = 200;
+/// The largest payload, in bytes of JSON: an event then fits a client's default limit of 4 MiB.
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 3_670_016;
+/// The deepest payload, in levels of arrays and objects.
+pub(crate) const MAX_PAYLOAD_DEPTH: usize = 64;
+
+/// Names an agent: a key, never a path.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AgentId(Arc<str>);
+
+impl AgentId {
+    /// Takes 1 to 200 bytes without control characters and without `/`, and not `.` or `..`.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "" => Err("must not be empty"),
+            "." | ".." => Err("must not be `.` or `..`"),
+            _ if text.contains('/') => Err("must not contain `/`"),
+            _ => check_id(text).map(|()| Self(text.into())),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for AgentId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Names a run of an agent; the empty one is the default run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RunId(Arc<str>);
+
+impl RunId {
+    /// Takes at most 200 bytes without control characters.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        check_id(text).map(|()| Self(text.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The bounds that ids, names and keys share.
+pub(crate) fn check_id(text: &str) -> Result<(), &'static str> {
+    if text.len() > MAX_ID_BYTES {
+        return Err("must be at most 200 bytes");
+    }
+    match text.chars().any(char::is_control) {
+        true => Err("must not contain control characters"),
+        false => Ok(()),
+    }
+}
+
+/// The number of an event: from 1, never used twice for an agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Seq(pub(crate) u64);
+
+/// Nanoseconds since the Unix epoch: from 1677 to 2262.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Timestamp(pub(crate) i64);
+
+/// A reported length of time in nanoseconds; a clock that was set back makes it negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Span(pub(crate) i64);
+
+/// One instant on both clocks: the wall's for people, the steady one for measuring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment {
+    pub(crate) wall: Timestamp,
+    /// Since some fixed point of this process.
+    pub(crate) steady: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum EventType {
+    Prompt,
+    Response,
+    ToolCall,
+    ToolResult,
+    Error,
+    Log,
+}
+
+/// What an event does to the node it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Opens,
+    Closes,
+    Neither,
+}
+
+impl EventType {
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Prompt | Self::ToolCall => Role::Opens,
+            Self::Response | Self::ToolResult | Self::Error => Role::Closes,
+            Self::Log => Role::Neither,
+        }
+    }
+
+    /// Whether this closing type ends a node that `opening` began. An error ends either kind.
+    pub(crate) fn closes(self, opening: Self) -> bool {
+        matches!(
+            (self, opening),
+            (Self::Response, Self::Prompt)
+                | (Self::ToolResult, Self::ToolCall)
+                | (Self::Error, Self::Prompt | Self::ToolCall)
+        )
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Effect {
+    Unknown,
+    Pure,
+    Read,
+    Idempotent,
+    Mutating,
+}
+
+/// A decision other than proceed, which an agent has to say it obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Verb {
+    Edit,
+    Fulfil,
+    Fail,
+    Abort,
+}
+
+impl Verb {
+    pub(crate) const ALL: [Self; 4] = [Self::Edit, Self::Fulfil, Self::Fail, Self::Abort];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Edit => "edit",
+            Self::Fulfil => "fulfil",
+            Self::Fail => "fail",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// The decisions that an agent obeys at one event, beside proceed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Accepts(u8);
+
+impl Accepts {
+    pub(crate) fn insert(&mut self, verb: Verb) {
+        self.0 |= 1 << verb as u8;
+    }
+
+    pub(crate) fn contains(self, verb: Verb) -> bool {
+        self.0 & (1 << verb as u8) != 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Verb> {
+        Verb::ALL.into_iter().filter(move |verb| self.contains(*verb))
+    }
+}
+
+/// The form in which a payload came, and goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// JSON text, digit for digit.
+    Json,
+    /// A protobuf Struct, whose numbers are doubles.
+    Struct,
+}
+
+/// A JSON object, kept as text on one line.
+///
+/// One form is stored; the other is derived where somebody needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Payload {
+    pub(crate) json: Arc<str>,
+    pub(crate) form: Form,
+}
+
+/// What an agent reports: an event before it has its number, and how it is to be held.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Report {
+    pub(crate) run_id: RunId,
+    pub(crate) kind: EventType,
+    pub(crate) data: Payload,
+    pub(crate) node_id: Option<Arc<str>>,
+    pub(crate) parent_id: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) details: Details,
+    pub(crate) effect: Effect,
+    pub(crate) match_key: Option<Box<str>>,
+    pub(crate) accepts: Accepts,
+    pub(crate) may_hold: bool,
+    pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) run_end: bool,
+}
+
+/// What people read and the session does not: figures and labels of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Details {
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) duration: Option<Span>,
+    pub(crate) token_count: Option<u64>,
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) model: Option<Box<str>>,
+    pub(crate) latency: Option<Span>,
+    pub(crate) replay_checkpoint: Option<bool>,
+    pub(crate) checkpoint_id: Option<Box<str>>,
+    pub(crate) metadata: Option<Payload>,
+}
+
+/// One recorded step, immutable.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) seq: Seq,
+    pub(crate) at: Timestamp,
+    pub(crate) run_id: RunId,
+    pub(crate) kind: EventType,
+    pub(crate) data: Payload,
+    pub(crate) node_id: Option<Arc<str>>,
+    pub(crate) parent_id: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) start: Timestamp,
+    /// Boxed where there are any: most events have none.
+    pub(crate) details: Option<Box<Details>>,
+    pub(crate) effect: Effect,
+    pub(crate) match_key: Option<Box<str>>,
+    pub(crate) accepts: Accepts,
+    pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) run_end: bool,
+}
+
+/// What an event is charged beside its payload, in bytes; texts of its own are a rounding error to it.
+const EVENT_OVERHEAD_BYTES: usize = 256;
+
+impl Event {
+    /// What the event counts against the byte limits.
+    pub(crate) fn bytes(&self) -> usize {
+        Self::charge(&self.data, self.details.as_ref().and_then(|details| details.metadata.as_ref()))
+    }
+
+    /// What an event with these payloads counts: their JSON and a flat charge.
+    pub(crate) fn charge(data: &Payload, metadata: Option<&Payload>) -> usize {
+        EVENT_OVERHEAD_BYTES + data.json.len() + metadata.map_or(0, |metadata| metadata.json.len())
+    }
+}
+
+/// What an agent is to do with a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Proceed,
+    Edit { data: Option<Payload>, model: Option<Box<str>> },
+    Fulfil { data: Option<Payload> },
+    Fail { message: Box<str>, data: Option<Payload> },
+    Abort { reason: Box<str> },
+}
+
+impl Decision {
+    /// What an agent must accept to be told this; nothing for proceed.
+    pub(crate) fn verb(&self) -> Option<Verb> {
+        match self {
+            Self::Proceed => None,
+            Self::Edit { .. } => Some(Verb::Edit),
+            Self::Fulfil { .. } => Some(Verb::Fulfil),
+            Self::Fail { .. } => Some(Verb::Fail),
+            Self::Abort { .. } => Some(Verb::Abort),
+        }
+    }
+}
+
+/// Why a Trace was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Outcome {
+    NotHeld,
+    Stepped,
+    Continued,
+    Released,
+    Cleared,
+    Detached,
+    TimedOut,
+    StillHeld,
+    Shutdown,
+    /// The caller went away; only in the record.
+    Abandoned,
+}
+
+/// How a hold ended: what is recorded beside its event.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) seq: Seq,
+    pub(crate) run_id: RunId,
+    pub(crate) outcome: Outcome,
+    pub(crate) decision: Decision,
+    pub(crate) actor: Arc<str>,
+    pub(crate) held_for: Duration,
+    pub(crate) at: Timestamp,
+    /// The event's data, where the decision changes it.
+    pub(crate) before: Option<Payload>,
+}
+
+/// What a Trace call is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) seq: Seq,
+    pub(crate) total: u64,
+    pub(crate) run_id: RunId,
+    pub(crate) node_id: Option<Arc<str>>,
+    pub(crate) outcome: Outcome,
+    pub(crate) held_for: Duration,
+    pub(crate) decision: Decision,
+}

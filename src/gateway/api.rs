@@ -1,0 +1,307 @@
+//! The unary routes: a body in, the service's own method, the documented body out.
+
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, value::RawValue};
+use tonic::Request;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    body::{self, Target, read, read_or_default},
+    error::Failure,
+};
+use crate::{
+    convert::{Named, frame, json, milliseconds, seconds},
+    grpc::{Caller, Service},
+    proto::{self, server::debugger_service_server::DebuggerService},
+};
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// A message as the service takes it, from whoever sent it over HTTP.
+pub(super) fn request<T>(caller: Caller, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+/// What became of a Trace.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Traced {
+    /// Always `recorded`.
+    status: &'static str,
+    /// Events retained, as of the append.
+    total: u64,
+    seq: u64,
+    run_id: String,
+    node_id: Option<String>,
+    /// Why it was answered: `not_held`, `stepped`, `continued`, `released`, …
+    outcome: String,
+    #[schema(value_type = f64)]
+    held_ms: Number,
+    decision: json::Decision,
+}
+
+/// What a verb did, and where the debugger stands after it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Moved {
+    /// `stepped`, `continued`, `paused` or `released`.
+    status: &'static str,
+    /// How many retained events lie at or before the debugger's cursor.
+    pos: u64,
+}
+
+/// The trace is gone.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Cleared {
+    /// Always `cleared`.
+    status: &'static str,
+}
+
+/// Where an agent stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusBody {
+    agent_id: String,
+    total_events: u64,
+    position: u64,
+    /// Whether anybody subscribes.
+    has_listener: bool,
+    /// `detached`, `running` or `paused`.
+    mode: String,
+    debuggers: u32,
+    observers: u32,
+    held: Vec<json::Held>,
+    first_seq: u64,
+    last_seq: u64,
+    dropped_events: u64,
+    epoch: String,
+    runs: Vec<Run>,
+}
+
+/// One execution of an agent.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Run {
+    run_id: String,
+    mode: String,
+    finished: bool,
+    events: u64,
+    held: u32,
+}
+
+/// A page of agents, by id.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Agents {
+    agents: Vec<Agent>,
+    next_page_token: String,
+}
+
+/// One agent.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Agent {
+    agent_id: String,
+    total_events: u64,
+    mode: String,
+    held: u32,
+    debuggers: u32,
+    observers: u32,
+    /// Unix seconds; `null` before the first event.
+    last_event_ts: Option<f64>,
+}
+
+/// A page of what is recorded, oldest first; each event as its frame, with `decision` where its hold ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Events {
+    #[schema(value_type = Vec<Object>)]
+    events: Vec<Box<RawValue>>,
+    next_page_token: String,
+}
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct PageQuery {
+    /// Only this run.
+    run_id: Option<String>,
+    /// How many at most, 1 to 1,000; default 100.
+    page_size: Option<i32>,
+    /// The next_page_token of the page before.
+    page_token: Option<String>,
+}
+
+/// Records one step and, while somebody is debugging the agent, waits until it is released.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", request_body = body::Trace<'_>,
+    responses((status = 200, body = Traced), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn trace(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    bytes: Bytes,
+) -> Answer<Traced> {
+    let message = read::<body::Trace<'_>>(&bytes)?.into_request(agent_id)?;
+    drop(bytes);
+    let traced = service.trace(request(caller, message)).await?.into_inner();
+    Ok(Json(Traced {
+        status: "recorded",
+        total: traced.total,
+        seq: traced.seq,
+        run_id: traced.run_id,
+        node_id: Some(traced.node_id).filter(|id| !id.is_empty()),
+        outcome: proto::Outcome::json_name(traced.outcome),
+        held_ms: milliseconds(&traced.held_for.unwrap_or_default()),
+        decision: json::decision(traced.decision),
+    }))
+}
+
+/// Releases exactly one held step and moves the position on by one.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/step", request_body = Option<Target>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn step(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    bytes: Bytes,
+) -> Answer<Moved> {
+    let Target { run_id, seq } = read_or_default(&bytes)?;
+    let stepped = service.step(request(caller, proto::StepRequest { agent_id, run_id, seq })).await?;
+    Ok(Json(Moved { status: "stepped", pos: stepped.get_ref().position }))
+}
+
+/// Releases every held step and lets later ones pass.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/continue", request_body = Option<Target>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn resume(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    bytes: Bytes,
+) -> Answer<Moved> {
+    let Target { run_id, .. } = read_or_default(&bytes)?;
+    let continued = service.r#continue(request(caller, proto::ContinueRequest { agent_id, run_id })).await?;
+    Ok(Json(Moved { status: "continued", pos: continued.get_ref().position }))
+}
+
+/// Holds the next step.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/pause", request_body = Option<Target>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn pause(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    bytes: Bytes,
+) -> Answer<Moved> {
+    let Target { run_id, .. } = read_or_default(&bytes)?;
+    let paused = service.pause(request(caller, proto::PauseRequest { agent_id, run_id })).await?;
+    Ok(Json(Moved { status: "paused", pos: paused.get_ref().position }))
+}
+
+/// Releases one held step with a decision that its agent obeys.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/release", request_body = body::Release<'_>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn release(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    bytes: Bytes,
+) -> Answer<Moved> {
+    let message = read::<body::Release<'_>>(&bytes)?.into_request(agent_id)?;
+    let released = service.release(request(caller, message)).await?;
+    Ok(Json(Moved { status: "released", pos: released.get_ref().position }))
+}
+
+/// Drops the trace and releases every held step.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/clear",
+    responses((status = 200, body = Cleared), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn clear(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+) -> Answer<Cleared> {
+    service.clear(request(caller, proto::ClearRequest { agent_id })).await?;
+    Ok(Json(Cleared { status: "cleared" }))
+}
+
+/// Where an agent stands; zeros for one never seen.
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/status",
+    responses((status = 200, body = StatusBody), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn status(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+) -> Answer<StatusBody> {
+    let status = service.status(request(caller, proto::StatusRequest { agent_id })).await?.into_inner();
+    Ok(Json(StatusBody {
+        agent_id: status.agent_id,
+        total_events: status.total_events,
+        position: status.position,
+        has_listener: status.has_listener,
+        mode: proto::RunMode::json_name(status.mode),
+        debuggers: status.debuggers,
+        observers: status.observers,
+        held: status.held.into_iter().map(json::held).collect(),
+        first_seq: status.first_seq,
+        last_seq: status.last_seq,
+        dropped_events: status.dropped_events,
+        epoch: status.epoch,
+        runs: status.runs.into_iter().map(run).collect(),
+    }))
+}
+
+fn run(run: proto::Run) -> Run {
+    Run {
+        run_id: run.run_id,
+        mode: proto::RunMode::json_name(run.mode),
+        finished: run.finished,
+        events: run.events,
+        held: run.held,
+    }
+}
+
+/// A page of what is recorded.
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/trace", params(PageQuery),
+    responses((status = 200, body = Events), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn list_events(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Answer<Events> {
+    let message = proto::ListEventsRequest {
+        agent_id,
+        run_id: query.run_id,
+        page_size: query.page_size.unwrap_or_default(),
+        page_token: query.page_token.unwrap_or_default(),
+    };
+    let page = service.page(&request(caller, message))?;
+    Ok(Json(Events {
+        events: page.events.iter().filter_map(|(event, ended)| frame::joined(event, ended.as_ref())).collect(),
+        next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
+    }))
+}
+
+/// The agents known now.
+#[utoipa::path(get, path = "/agents", params(PageQuery),
+    responses((status = 200, body = Agents), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn list_agents(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<PageQuery>,
+) -> Answer<Agents> {
+    let message = proto::ListAgentsRequest {
+        page_size: query.page_size.unwrap_or_default(),
+        page_token: query.page_token.unwrap_or_default(),
+    };
+    let list = service.list_agents(request(caller, message)).await?.into_inner();
+    let agent = |agent: proto::AgentSummary| Agent {
+        agent_id: agent.agent_id,
+        total_events: agent.total_events,
+        mode: proto::RunMode::json_name(agent.mode),
+        held: agent.held,
+        debuggers: agent.debuggers,
+        observers: agent.observers,
+        last_event_ts: agent.last_event_time.as_ref().map(seconds),
+    };
+    Ok(Json(Agents { agents: list.agents.into_iter().map(agent).collect(), next_page_token: list.next_page_token }))
+}

@@ -1,0 +1,227 @@
+//! The JSON bodies of requests, and how they are read: every error names the field.
+
+use serde::Deserialize;
+use serde_json::{error::Category, value::RawValue};
+use utoipa::ToSchema;
+
+use super::error::Failure;
+use crate::{
+    convert::{Named, duration_from_ms, timestamp_from_seconds},
+    proto::{self, trace_request},
+};
+
+/// One step to record. Only `type` is required; `null` means absent.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Trace<'a> {
+    /// `prompt`, `response`, `tool_call`, `tool_result`, `error` or `log`.
+    #[schema(value_type = String)]
+    r#type: Option<String>,
+    /// The step itself; given back digit for digit. At most 3.5 MiB and 64 levels deep.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    data: Option<&'a RawValue>,
+    /// One execution of the agent; the default run where absent.
+    run_id: Option<String>,
+    /// Else `data.node_id`.
+    node_id: Option<String>,
+    /// Else `data.parent_id`.
+    parent_id: Option<String>,
+    /// Else `data.name`, `data.tool` or `data.function`.
+    name: Option<String>,
+    /// Unix seconds.
+    start_ts: Option<f64>,
+    /// Unix seconds.
+    end_ts: Option<f64>,
+    duration_ms: Option<f64>,
+    token_count: Option<u64>,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    model: Option<String>,
+    latency_ms: Option<f64>,
+    replay_checkpoint: Option<bool>,
+    checkpoint_id: Option<String>,
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<&'a RawValue>,
+    /// `pure`, `read`, `idempotent` or `mutating`.
+    effect: Option<String>,
+    match_key: Option<String>,
+    /// The decisions that this agent obeys: `edit`, `fulfil`, `fail`, `abort`.
+    accepts: Option<Vec<String>>,
+    /// `auto` or `never`.
+    hold: Option<String>,
+    /// The longest time to be held.
+    hold_timeout_ms: Option<f64>,
+    /// A request repeated with the same id re-attaches to the same event.
+    request_id: Option<String>,
+    /// This is the run's last event.
+    run_end: Option<bool>,
+}
+
+impl Trace<'_> {
+    /// The request that this body means.
+    pub(crate) fn into_request(self, agent_id: String) -> Result<proto::TraceRequest, Failure> {
+        let kind = self.r#type.as_deref().unwrap_or("unknown");
+        let Some(kind) = proto::EventType::from_json_name(kind) else {
+            return Err(Failure::new(
+                http::StatusCode::BAD_REQUEST,
+                "UNKNOWN_EVENT_TYPE",
+                format!("Unknown event type: {kind}"),
+            ));
+        };
+        let accepts = self.accepts.unwrap_or_default();
+        let accepts = accepts
+            .iter()
+            .map(|verb| named::<proto::Verb>("accepts", Some(verb), "must list edit, fulfil, fail or abort"));
+        let text = |text: Option<String>| text.unwrap_or_default();
+        Ok(proto::TraceRequest {
+            agent_id,
+            run_id: text(self.run_id),
+            r#type: kind.into(),
+            payload: object("data", self.data)?.map(trace_request::Payload::DataJson),
+            node_id: text(self.node_id),
+            parent_id: text(self.parent_id),
+            name: text(self.name),
+            start_time: time("start_ts", self.start_ts)?,
+            end_time: time("end_ts", self.end_ts)?,
+            duration: span("duration_ms", self.duration_ms)?,
+            token_count: self.token_count,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            model: text(self.model),
+            latency: span("latency_ms", self.latency_ms)?,
+            replay_checkpoint: self.replay_checkpoint,
+            checkpoint_id: text(self.checkpoint_id),
+            metadata_form: object("metadata", self.metadata)?.map(trace_request::MetadataForm::MetadataJson),
+            effect: named::<proto::Effect>(
+                "effect",
+                self.effect.as_deref(),
+                "must be pure, read, idempotent or mutating",
+            )?,
+            match_key: text(self.match_key),
+            accepts: accepts.collect::<Result<_, _>>()?,
+            hold: named::<proto::HoldPolicy>("hold", self.hold.as_deref(), "must be auto or never")?,
+            hold_timeout: match self.hold_timeout_ms {
+                Some(ms) if ms < 0.0 => return Err(Failure::invalid("hold_timeout_ms must not be negative")),
+                ms => span("hold_timeout_ms", ms)?,
+            },
+            request_id: text(self.request_id),
+            run_end: self.run_end.unwrap_or_default(),
+        })
+    }
+}
+
+/// What to step, continue or pause. An empty body means all of it.
+#[derive(Default, Deserialize, ToSchema)]
+pub(crate) struct Target {
+    /// Only this run; absent = all runs, "" = the default run.
+    pub(crate) run_id: Option<String>,
+    /// Step: exactly this held event.
+    pub(crate) seq: Option<u64>,
+}
+
+/// Which held step to release, and how.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Release<'a> {
+    seq: Option<u64>,
+    /// `proceed`, `edit`, `fulfil`, `fail` or `abort`.
+    #[schema(value_type = String)]
+    action: Option<String>,
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    data: Option<&'a RawValue>,
+    model: Option<String>,
+    message: Option<String>,
+    reason: Option<String>,
+}
+
+impl Release<'_> {
+    /// The request that this body means.
+    pub(crate) fn into_request(self, agent_id: String) -> Result<proto::ReleaseRequest, Failure> {
+        use proto::{edit, fail, fulfil, release_request::Action};
+        let data = object("data", self.data)?;
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let action = match self.action.as_deref() {
+            Some("proceed") => Action::Proceed(proto::Proceed {}),
+            Some("edit") => {
+                Action::Edit(proto::Edit { payload: data.map(edit::Payload::DataJson), model: text(self.model) })
+            }
+            Some("fulfil") => Action::Fulfil(proto::Fulfil { payload: data.map(fulfil::Payload::DataJson) }),
+            Some("fail") => {
+                Action::Fail(proto::Fail { message: text(self.message), payload: data.map(fail::Payload::DataJson) })
+            }
+            Some("abort") => Action::Abort(proto::Abort { reason: text(self.reason) }),
+            _ => return Err(Failure::invalid("action must be proceed, edit, fulfil, fail or abort")),
+        };
+        let seq = self.seq.ok_or_else(|| Failure::invalid("seq must be given"))?;
+        Ok(proto::ReleaseRequest { agent_id, seq, action: Some(action) })
+    }
+}
+
+/// Reads a body. JSON that is none is "Invalid JSON body"; anything else that is wrong names its field.
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
+    let not_json = || Failure::new(http::StatusCode::BAD_REQUEST, "INVALID_JSON", "Invalid JSON body");
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        let other = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+        return Err(if other { Failure::invalid("body must be a JSON object") } else { not_json() });
+    }
+    let error = match serde_json::from_slice(bytes) {
+        Ok(body) => return Ok(body),
+        Err(error) if error.classify() != Category::Data => return Err(not_json()),
+        Err(error) => error,
+    };
+    // Only what is refused is read once more, to find the field.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let (field, problem) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(error) => (error.path().to_string(), error.into_inner().to_string()),
+        Ok(_) => (String::from("."), error.to_string()),
+    };
+    let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
+    Err(Failure::invalid(match field.as_str() {
+        "." => problem,
+        field => format!("{field}: {problem}"),
+    }))
+}
+
+/// Reads a body that may be left out.
+pub(crate) fn read_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, Failure> {
+    match bytes.trim_ascii().is_empty() {
+        true => Ok(T::default()),
+        false => read(bytes),
+    }
+}
+
+/// The text of an object, whose inside is for the contract to check.
+fn object(field: &str, value: Option<&RawValue>) -> Result<Option<String>, Failure> {
+    match value.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(text) if text.starts_with('{') => Ok(Some(text.to_owned())),
+        Some(_) => Err(Failure::invalid(format!("{field} must be a JSON object"))),
+    }
+}
+
+fn named<T: Named + Into<i32>>(field: &str, name: Option<&str>, problem: &str) -> Result<i32, Failure> {
+    match name {
+        None => Ok(0),
+        Some(name) => match T::from_json_name(name) {
+            Some(value) => Ok(value.into()),
+            None => Err(Failure::invalid(format!("{field} {problem}"))),
+        },
+    }
+}
+
+fn time(field: &str, seconds: Option<f64>) -> Result<Option<prost_types::Timestamp>, Failure> {
+    let parse = |seconds| {
+        timestamp_from_seconds(seconds)
+            .ok_or_else(|| Failure::invalid(format!("{field} must lie between 1677 and 2262, in Unix seconds")))
+    };
+    seconds.map(parse).transpose()
+}
+
+fn span(field: &str, ms: Option<f64>) -> Result<Option<prost_types::Duration>, Failure> {
+    let parse = |ms| {
+        duration_from_ms(ms)
+            .ok_or_else(|| Failure::invalid(format!("{field} must be at most 292 years, in milliseconds")))
+    };
+    ms.map(parse).transpose()
+}

@@ -1,0 +1,41 @@
+//! The HTTP contract as OpenAPI 3.1, made from the handlers and bodies themselves.
+
+use std::sync::LazyLock;
+
+use axum::{Json, response::IntoResponse};
+use utoipa::OpenApi;
+
+use super::{api, sse};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "agent-debugger",
+        description = "The debugger for AI agents written in any language. gRPC is the contract; this is its mapping."
+    ),
+    paths(
+        api::trace,
+        api::step,
+        api::resume,
+        api::pause,
+        api::release,
+        api::clear,
+        api::status,
+        api::list_events,
+        api::list_agents,
+        sse::events,
+    ),
+    components(schemas(
+        crate::convert::json::Event<'static>,
+        crate::convert::json::DecisionMade<'static>,
+        crate::convert::json::State,
+    ))
+)]
+struct Document;
+
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
+
+/// `GET /openapi.json`.
+pub(crate) async fn document() -> impl IntoResponse {
+    Json(&*DOCUMENT)
+}

@@ -1,0 +1,155 @@
+//! The event stream over SSE: frames that were encoded once, joined into as few writes as there are wake-ups.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use futures_util::stream::{self, Stream};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep_until};
+use utoipa::IntoParams;
+
+use super::{api::request, error::Failure};
+use crate::{
+    convert::{Named, frame},
+    grpc::{Caller, Service},
+    proto,
+    subscription::{Frame, ResumeToken, Subscription},
+};
+
+/// A comment after this much silence keeps proxies from closing the stream.
+const COMMENT_AFTER: Duration = Duration::from_secs(15);
+/// A heartbeat after this much silence tells the client that nothing is all there is.
+const HEARTBEAT_AFTER: Duration = Duration::from_secs(30);
+
+const COMMENT: Bytes = Bytes::from_static(b": still here\n\n");
+const HEARTBEAT: Bytes = Bytes::from_static(b"data: {\"type\":\"heartbeat\"}\n\n");
+const BYE: Bytes = Bytes::from_static(b"event: bye\ndata: {\"type\":\"bye\"}\n\n");
+/// How long a browser waits before it reconnects, in milliseconds.
+const RETRY: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+
+/// How to subscribe.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct EventsQuery {
+    /// `debug` holds the agent while the stream is open (the default); `observe` only watches.
+    mode: Option<String>,
+    /// Only the events of this run.
+    run_id: Option<String>,
+    /// The id of the last frame seen. A `Last-Event-ID` header, which is newer, goes first.
+    after: Option<String>,
+    /// Whether attaching pauses the agent; default true.
+    pause_on_attach: Option<bool>,
+}
+
+/// Follows an agent: the position, every retained event in order, then what happens, as it happens.
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/events", params(EventsQuery),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn events(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let mode = match query.mode.as_deref() {
+        None => proto::Mode::Debug,
+        Some(mode) => {
+            proto::Mode::from_json_name(mode).ok_or_else(|| Failure::invalid("mode must be debug or observe"))?
+        }
+    };
+    let after = query.after.filter(|after| !after.is_empty());
+    if after.as_ref().is_some_and(|after| after.parse::<ResumeToken>().is_err()) {
+        return Err(Failure::invalid("after must be the id of a frame"));
+    }
+    let message = proto::EventsRequest {
+        agent_id,
+        run_id: query.run_id,
+        mode: mode.into(),
+        resume_token: last_event_id(&headers).or(after).unwrap_or_default(),
+        pause_on_attach: query.pause_on_attach,
+    };
+    let subscription = service.subscribe(request(caller, message))?;
+    let mut response = Response::new(Body::from_stream(body(subscription)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The last id that a browser saw. One that is not ours is of an epoch that nobody knows: the stream starts over.
+fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("last-event-id").filter(|id| !id.is_empty())?;
+    let ours = id.to_str().ok().filter(|id| id.parse::<ResumeToken>().is_ok());
+    Some(ours.map_or_else(|| format!("{:016x}.0", 0), str::to_owned))
+}
+
+struct Reader {
+    /// Nothing once the stream has said goodbye.
+    subscription: Option<Subscription>,
+    frames: Vec<Frame>,
+    greeted: bool,
+    /// When the last frame was sent, and when the last byte.
+    framed: Instant,
+    wrote: Instant,
+}
+
+fn body(subscription: Subscription) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let now = Instant::now();
+    let reader =
+        Reader { subscription: Some(subscription), frames: Vec::new(), greeted: false, framed: now, wrote: now };
+    stream::unfold(reader, |mut reader| async move {
+        let bytes = reader.next().await?;
+        Some((Ok(bytes), reader))
+    })
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Some(RETRY);
+        }
+        let subscription = self.subscription.as_mut()?;
+        let (comment_at, heartbeat_at) = (self.wrote + COMMENT_AFTER, self.framed + HEARTBEAT_AFTER);
+        let bytes = tokio::select! {
+            biased;
+            more = subscription.next(&mut self.frames) => {
+                self.framed = Instant::now();
+                match more {
+                    true => join(&mut self.frames),
+                    false => {
+                        self.subscription = None;
+                        BYE
+                    }
+                }
+            }
+            () = sleep_until(heartbeat_at) => {
+                self.framed = Instant::now();
+                HEARTBEAT
+            }
+            () = sleep_until(comment_at) => COMMENT,
+        };
+        self.wrote = Instant::now();
+        Some(bytes)
+    }
+}
+
+/// One write for all frames of a batch, which is bounded where it is read.
+fn join(frames: &mut Vec<Frame>) -> Bytes {
+    if let [only] = &frames[..] {
+        let bytes = frame::sse(only);
+        frames.clear();
+        return bytes;
+    }
+    let parts: Vec<_> = frames.drain(..).map(|next| frame::sse(&next)).collect();
+    let mut joined = Vec::with_capacity(parts.iter().map(Bytes::len).sum());
+    for part in parts {
+        joined.extend_from_slice(&part);
+    }
+    joined.into()
+}

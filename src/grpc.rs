@@ -1,0 +1,251 @@
+//! The tonic service: check the caller, decode, call the debugger, encode. It decides nothing.
+//!
+//! The HTTP gateway calls the same methods in process, so that one script has equal results over both.
+
+pub(crate) mod status;
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::stream::{self, Stream};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic_types::ErrorDetails;
+
+use crate::{
+    config::{Scope, Scopes},
+    convert::{frame, request, response},
+    debugger::{Debugger, Page, error::Error},
+    proto::{self, EncodedFrame, server::debugger_service_server::DebuggerService},
+    session::Part,
+    subscription::{Frame, Subscription},
+};
+
+/// Who calls: known to the guard, which puts it into the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) scopes: Scopes,
+}
+
+impl Caller {
+    /// The caller's name in records and logs.
+    fn actor(&self) -> Arc<str> {
+        self.peer.map_or_else(|| "unknown".into(), |peer| peer.to_string().into())
+    }
+}
+
+/// The service. Clones share one debugger.
+#[derive(Clone)]
+pub(crate) struct Service {
+    debugger: Debugger,
+}
+
+impl Service {
+    pub(crate) fn new(debugger: Debugger) -> Self {
+        Self { debugger }
+    }
+
+    /// A subscription for whoever may have it: the gateway streams it in its own encoding.
+    pub(crate) fn subscribe(&self, request: Request<proto::EventsRequest>) -> Result<Subscription, Status> {
+        let (agent, how) = request::subscribe(request.get_ref())?;
+        let part = how.part;
+        let caller = allowed(&request, if part == Part::Debugger { Scope::Control } else { Scope::View })?;
+        let subscription = self.debugger.subscribe(&agent, how)?;
+        if part == Part::Debugger {
+            audit("attach", &caller.actor(), agent.as_str(), None);
+        }
+        Ok(subscription)
+    }
+
+    /// A page of the record, which the gateway writes in its own encoding.
+    pub(crate) fn page(&self, request: &Request<proto::ListEventsRequest>) -> Result<Page, Status> {
+        allowed(request, Scope::View)?;
+        let request = request.get_ref();
+        let agent = request::agent_id(&request.agent_id)?;
+        let run = request::run_id(request.run_id.as_deref())?;
+        let from = request::page_token(&request.page_token)?;
+        let size = request::page_size(request.page_size)?;
+        Ok(self.debugger.page(&agent, run.as_ref(), from, size)?)
+    }
+}
+
+/// The caller, where its token allows the call.
+fn allowed<T>(request: &Request<T>, scope: Scope) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>().copied();
+    match caller {
+        Some(caller) if caller.scopes.contain(scope) => Ok(caller),
+        _ => {
+            let message = format!("this token does not have the scope {scope:?}").to_lowercase();
+            Err(status::status(Code::PermissionDenied, "SCOPE", message, ErrorDetails::new()))
+        }
+    }
+}
+
+/// Writes down who steered which agent. Never a payload.
+fn audit(action: &'static str, actor: &str, agent: &str, seq: Option<u64>) {
+    tracing::info!(target: "agent_debugger::audit", action, actor, agent, seq);
+}
+
+/// The time that the caller gives, from the header in which gRPC carries it.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let value = digits.parse::<u32>().ok().filter(|_| digits.len() <= 8)?;
+    let seconds = |factor: u64| Some(Duration::from_secs(u64::from(value) * factor));
+    match unit {
+        "H" => seconds(3600),
+        "M" => seconds(60),
+        "S" => seconds(1),
+        "m" => Some(Duration::from_millis(value.into())),
+        "u" => Some(Duration::from_micros(value.into())),
+        "n" => Some(Duration::from_nanos(value.into())),
+        _ => None,
+    }
+}
+
+#[tonic::async_trait]
+impl DebuggerService for Service {
+    async fn trace(&self, request: Request<proto::TraceRequest>) -> Result<Response<proto::TraceResponse>, Status> {
+        allowed(&request, Scope::Ingest)?;
+        let deadline = deadline(request.metadata());
+        let traced = request::trace(request.into_inner())?;
+        let form = traced.report.data.form;
+        let answer = self.debugger.trace(&traced.agent, traced.report, traced.hold_timeout, deadline).await?;
+        Ok(Response::new(response::trace(answer, form)))
+    }
+
+    async fn step(&self, request: Request<proto::StepRequest>) -> Result<Response<proto::StepResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let run = request::run_id(request.run_id.as_deref())?;
+        let seq = request.seq.map(request::seq).transpose()?;
+        let moved = self.debugger.step(&agent, run.as_ref(), seq, &actor)?;
+        audit("step", &actor, agent.as_str(), moved.released.first().map(|seq| seq.0));
+        Ok(Response::new(response::step(moved)))
+    }
+
+    async fn r#continue(
+        &self,
+        request: Request<proto::ContinueRequest>,
+    ) -> Result<Response<proto::ContinueResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let run = request::run_id(request.run_id.as_deref())?;
+        let moved = self.debugger.resume(&agent, run.as_ref(), &actor)?;
+        audit("continue", &actor, agent.as_str(), None);
+        Ok(Response::new(response::resume(moved)))
+    }
+
+    async fn pause(&self, request: Request<proto::PauseRequest>) -> Result<Response<proto::PauseResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let run = request::run_id(request.run_id.as_deref())?;
+        let at = self.debugger.pause(&agent, run.as_ref())?.at;
+        audit("pause", &actor, agent.as_str(), None);
+        Ok(Response::new(proto::PauseResponse { position: at.position, total: at.total }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<proto::ReleaseRequest>,
+    ) -> Result<Response<proto::ReleaseResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let seq = request::seq(request.seq)?;
+        let decision = request::decision(request.action)?;
+        let at = self.debugger.release(&agent, seq, decision, &actor)?.at;
+        audit("release", &actor, agent.as_str(), Some(seq.0));
+        Ok(Response::new(proto::ReleaseResponse { position: at.position, total: at.total }))
+    }
+
+    async fn clear(&self, request: Request<proto::ClearRequest>) -> Result<Response<proto::ClearResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let agent = request::agent_id(&request.get_ref().agent_id)?;
+        let cleared = self.debugger.clear(&agent, &actor);
+        audit("clear", &actor, agent.as_str(), None);
+        let response = cleared.map(|(epoch, released)| proto::ClearResponse {
+            epoch: epoch.to_string(),
+            released: response::seqs(released),
+        });
+        Ok(Response::new(response.unwrap_or_default()))
+    }
+
+    async fn status(&self, request: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
+        allowed(&request, Scope::View)?;
+        let agent = request::agent_id(&request.get_ref().agent_id)?;
+        Ok(Response::new(response::status(&agent, self.debugger.status(&agent))))
+    }
+
+    type EventsStream = Pin<Box<dyn Stream<Item = Result<EncodedFrame, Status>> + Send>>;
+
+    async fn events(&self, request: Request<proto::EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
+        Ok(Response::new(Box::pin(stream(self.subscribe(request)?))))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<proto::ListEventsRequest>,
+    ) -> Result<Response<proto::ListEventsResponse>, Status> {
+        Ok(Response::new(response::page(self.page(&request)?)))
+    }
+
+    async fn list_agents(
+        &self,
+        request: Request<proto::ListAgentsRequest>,
+    ) -> Result<Response<proto::ListAgentsResponse>, Status> {
+        allowed(&request, Scope::View)?;
+        let size = request::page_size(request.get_ref().page_size)?;
+        // The token is the last id seen: agents that come and go move nothing.
+        let (agents, more) = self.debugger.list(&request.get_ref().page_token, size);
+        let last = agents.last().filter(|_| more).map(|(id, _)| id.as_str().to_owned());
+        let agents = agents.into_iter().map(|(id, status)| response::summary(&id, status)).collect();
+        Ok(Response::new(proto::ListAgentsResponse { agents, next_page_token: last.unwrap_or_default() }))
+    }
+}
+
+/// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows
+/// a drain from an end of the story.
+fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame, Status>> + Send {
+    let start = (Some(subscription), Vec::new().into_iter());
+    stream::unfold(
+        start,
+        |(mut subscription, mut frames): (Option<Subscription>, std::vec::IntoIter<Frame>)| async move {
+            loop {
+                if let Some(next) = frames.next() {
+                    return Some((Ok(frame::grpc(&next)), (subscription, frames)));
+                }
+                let mut batch = Vec::new();
+                if !subscription.as_mut()?.next(&mut batch).await {
+                    return Some((Err(Error::ShuttingDown.into()), (None, Vec::new().into_iter())));
+                }
+                frames = batch.into_iter();
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_in_every_unit() {
+        let read = |text: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().expect("ascii"));
+            deadline(&metadata)
+        };
+        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(read("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(read("100m"), Some(Duration::from_millis(100)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        assert_eq!(read("9n"), Some(Duration::from_nanos(9)));
+        for wrong in ["", "S", "1", "x5S", "123456789S", "5s"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The one table from our errors to gRPC: a code, and the details that clients read.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{debugger::error::Error, session::Refusal};
+
+/// The domain of every `ErrorInfo`.
+pub(crate) const DOMAIN: &str = "agent-debugger";
+
+/// A status with `ErrorInfo`; `reason` is a constant that programs may match on.
+pub(crate) fn status(
+    code: Code,
+    reason: &'static str,
+    message: impl Into<String>,
+    mut details: ErrorDetails,
+) -> Status {
+    details.set_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let none = ErrorDetails::new();
+        match error {
+            Error::Invalid { field, problem } => status(
+                Code::InvalidArgument,
+                "INVALID_FIELD",
+                message,
+                ErrorDetails::with_bad_request_violation(field, problem),
+            ),
+            Error::Refused(refusal) => refused(refusal, message),
+            Error::TooManyAgents(_) => status(
+                Code::ResourceExhausted,
+                "TOO_MANY_AGENTS",
+                &message,
+                ErrorDetails::with_quota_failure_violation("agents", &message),
+            ),
+            Error::TooManySubscribers(_) => status(
+                Code::ResourceExhausted,
+                "TOO_MANY_SUBSCRIBERS",
+                &message,
+                ErrorDetails::with_quota_failure_violation("subscribers", &message),
+            ),
+            Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
+            Error::ShuttingDown => status(
+                Code::Unavailable,
+                "SHUTTING_DOWN",
+                message,
+                ErrorDetails::with_retry_info(Some(Duration::from_secs(1))),
+            ),
+        }
+    }
+}
+
+fn refused(refusal: Refusal, message: String) -> Status {
+    let none = ErrorDetails::new();
+    match refusal {
+        Refusal::NotHeld(_) => status(Code::FailedPrecondition, "NOT_HELD", message, none),
+        Refusal::NotAccepted { .. } => status(Code::FailedPrecondition, "NOT_ACCEPTED", message, none),
+        Refusal::NotApplicable { .. } => status(Code::FailedPrecondition, "NOT_APPLICABLE", message, none),
+        Refusal::OtherBody => {
+            let problem = "was used before with another body";
+            status(
+                Code::InvalidArgument,
+                "INVALID_FIELD",
+                message,
+                ErrorDetails::with_bad_request_violation("request_id", problem),
+            )
+        }
+        Refusal::TooManyRunModes => status(
+            Code::ResourceExhausted,
+            "TOO_MANY_RUN_MODES",
+            &message,
+            ErrorDetails::with_quota_failure_violation("run modes", &message),
+        ),
+    }
+}

@@ -1,0 +1,55 @@
+//! The debugger for AI agents written in any language: hold, step and answer an agent's steps.
+//!
+//! # The map
+//!
+//! A request goes down, what it caused comes back up:
+//!
+//! ```text
+//!             gRPC                 HTTP, SSE, the page
+//!              │                            │
+//!          grpc (tonic)  ◀── in process ── gateway (axum)
+//!              └───────────── convert ──────┘            wire ↔ domain, here only
+//!                               │
+//!                            debugger                    registry, waiting, time
+//!                               │
+//!                            session                     one agent's pure state machine
+//!                               │
+//!                             store                      its event log
+//!                               │
+//!                          subscription                  a cursor on the log ──▶ both streams
+//! ```
+//!
+//! | to find | look in |
+//! |---|---|
+//! | the contract, call by call | `proto/agent_debugger/v1/debugger.proto` |
+//! | what a step, a continue, a clear does | `session` |
+//! | which decisions a held step takes | `session/hold` |
+//! | which node a closing event belongs to | `session/node` |
+//! | time-outs, retries with a `request_id`, callers that go away | `debugger/waiter`, `debugger/agent` |
+//! | what is recorded, its ids and their bounds | `event` |
+//! | resume, gaps, snapshots | `subscription` |
+//! | the JSON of bodies and frames | `gateway/body`, `convert/json` |
+//! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
+//! | Host, Origin, tokens | `server/guard` |
+//! | flags | `config` |
+//!
+//! # Invariants
+//!
+//! - The session has no clock, no I/O, no lock and no channel, and applying a decided change cannot fail.
+//! - Append, publish and hold are one step under the agent's lock: whoever sees an event can already release it.
+//! - The log is the truth; a notification only wakes a reader. A slow reader costs nobody anything.
+//! - Nothing below `convert` knows tonic, axum or a generated type. A test holds this.
+//! - No lock is held across an await; no code here is `unsafe`; every queue, map, body and wait has a bound.
+
+pub mod config;
+mod convert;
+mod debugger;
+mod event;
+mod gateway;
+mod grpc;
+pub mod proto;
+pub mod server;
+mod session;
+mod store;
+mod subscription;
+pub mod telemetry;

@@ -1,0 +1,153 @@
+//! One listener for everything: gRPC, HTTP, SSE and the page, under one set of layers, with a bounded drain.
+//!
+//! ```text
+//! listener ─▶ observe ─▶ render ─▶ guard ─▶ gRPC services | gateway routes
+//! ```
+//!
+//! Tasks: the listener's accept loop, ended by the drain; one handshake per new connection, bounded in time; one
+//! task per connection, which tonic spawns.
+
+pub(crate) mod guard;
+mod listener;
+mod observe;
+mod tls;
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::middleware;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{codec::CompressionEncoding, service::Routes, transport::Server as Transport};
+use tonic_health::ServingStatus;
+
+use crate::{
+    config::Config,
+    debugger::Debugger,
+    gateway::{self, Gateway, error, ops::Operations},
+    grpc::Service,
+    proto::{
+        FILE_DESCRIPTOR_SET,
+        server::debugger_service_server::{DebuggerServiceServer, SERVICE_NAME},
+    },
+    telemetry::Metrics,
+};
+use guard::Guard;
+
+/// How long a drain may take. What has not ended by then is dropped.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// The largest gRPC message taken, in bytes.
+const MAX_MESSAGE_BYTES: usize = gateway::MAX_BODY_BYTES;
+/// Calls at a time on one HTTP/2 connection. A client must not hold as many and step on the same one.
+const MAX_CONCURRENT_STREAMS: u32 = 1_024;
+/// Peers that do not answer a ping within these are gone, and so are their holds.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the service does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, io::Error),
+    /// The certificates cannot be used.
+    #[error("{0}")]
+    Tls(String),
+    /// Signals cannot be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signal(io::Error),
+    /// What reflection serves is damaged.
+    #[error("the compiled descriptors are damaged: {0}")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the transport failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A service that has its port.
+pub struct Server {
+    config: Config,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Server {
+    /// Takes the port and reads the certificates.
+    pub async fn bind(config: Config) -> Result<Self, ServerError> {
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let failed = |error| ServerError::Bind(config.listen, error);
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { config, listener, address, tls })
+    }
+
+    /// The address that it listens on, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where people find it.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Serves until `shutdown`, then drains: health says so, held Traces are answered `SHUTDOWN`, streams end, and
+    /// after [`DRAIN_LIMIT`] at the latest it returns.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        let metrics = Arc::new(Metrics::new());
+        let debugger = Debugger::new(self.config.limits.clone(), metrics.clone());
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
+
+        let service = Service::new(debugger.clone());
+        let operations = Operations { debugger: debugger.clone(), metrics: metrics.clone() };
+        let rpc = DebuggerServiceServer::new(service.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
+        let guard = Guard::new(&self.config);
+        let routes = Routes::from(gateway::router(Gateway { service, operations }))
+            .add_service(rpc)
+            .add_service(health_service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .into_axum_router()
+            .layer(middleware::from_fn_with_state(Arc::new(guard), guard::guard))
+            .layer(middleware::from_fn(error::render))
+            .layer(middleware::from_fn_with_state(metrics.clone(), observe::observe));
+
+        let drain = CancellationToken::new();
+        let connections =
+            listener::connections(self.listener, self.tls, self.config.limits.max_connections, metrics, drain.clone());
+        let serving = Transport::builder()
+            .accept_http1(true)
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .add_routes(Routes::from(routes))
+            .serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned());
+        let mut serving = std::pin::pin!(serving);
+
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            () = shutdown => {}
+        }
+        tracing::info!("draining");
+        health.set_service_status("", ServingStatus::NotServing).await;
+        health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
+        debugger.shut_down();
+        drain.cancel();
+        match tokio::time::timeout(DRAIN_LIMIT, serving).await {
+            Ok(ended) => ended?,
+            Err(_) => tracing::warn!("connections were still open when the time to drain was over"),
+        }
+        Ok(())
+    }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

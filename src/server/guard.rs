@@ -1,0 +1,237 @@
+//! Who is let in: one guard for gRPC, HTTP, SSE and the page.
+//!
+//! A debugger is a remote control with secrets in its log, and a local port is reached by every web page. So, on
+//! every protocol: a `Host` that is ours (a rebound DNS name is not), no request that another site's page makes, no
+//! gRPC in the guise of a form, and, where there are tokens, one of them.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tonic::Code;
+use tonic_types::ErrorDetails;
+
+use super::listener::Peer;
+use crate::{
+    config::{Config, Scopes, Tokens},
+    gateway::error::Failure,
+    grpc::{Caller, status::status},
+};
+
+/// Nothing from elsewhere, nothing inline, nobody's frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const HEADERS: [(&str, &str); 5] = [
+    ("content-security-policy", CONTENT_SECURITY_POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// What the guard goes by.
+pub(super) struct Guard {
+    tokens: Tokens,
+    hosts: Vec<String>,
+    origins: Vec<HeaderValue>,
+}
+
+/// Why a request is refused.
+struct Refusal {
+    code: Code,
+    http: StatusCode,
+    reason: &'static str,
+    message: &'static str,
+}
+
+impl Guard {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            tokens: config.tokens.clone(),
+            hosts: config.allowed_hosts.clone(),
+            origins: config.allowed_origins.clone(),
+        }
+    }
+
+    /// Lets a request in and says what its caller may do.
+    fn admit(&self, request: &Request) -> Result<Scopes, Refusal> {
+        let headers = request.headers();
+        self.check_host(request.uri(), headers)?;
+        self.check_origin(request)?;
+        if is_grpc_path(request.uri().path()) && !is_grpc(headers) {
+            return Err(Refusal {
+                code: Code::InvalidArgument,
+                http: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                reason: "CONTENT_TYPE",
+                message: "gRPC wants content-type application/grpc",
+            });
+        }
+        self.check_token(request)
+    }
+
+    /// Every name under which the request says it reached us must be one of ours.
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let named = uri.authority().map(|authority| authority.as_str());
+        let hosts = headers.get_all(header::HOST).into_iter().map(|host| host.to_str().unwrap_or_default());
+        let mut hosts = named.into_iter().chain(hosts).peekable();
+        match hosts.peek().is_some() && hosts.all(|host| self.is_ours(host)) {
+            true => Ok(()),
+            false => Err(forbidden("HOST", "this host name is not allowed; see --allowed-host")),
+        }
+    }
+
+    /// Whether a `host[:port]` is localhost, a literal address, or allowed by name.
+    fn is_ours(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+        let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
+        let literal = name.trim_start_matches('[').trim_end_matches(']');
+        let is_literal = literal.parse::<std::net::IpAddr>().is_ok();
+        !host.contains('@') && (name == "localhost" || is_literal || self.hosts.contains(&name))
+    }
+
+    /// Refuses what a page of another site makes a browser send. Programs send none of these headers and pass.
+    fn check_origin(&self, request: &Request) -> Result<(), Refusal> {
+        let headers = request.headers();
+        let origin = headers.get(header::ORIGIN);
+        if origin.is_some_and(|origin| self.origins.contains(origin)) {
+            return Ok(());
+        }
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        // A link from a chat or an issue to one of our pages must work.
+        let follows_a_link = request.method() == Method::GET
+            && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+            && headers.get("sec-fetch-dest").is_some_and(|dest| dest == "document")
+            && is_page(request.uri().path());
+        let cross_site = matches!(site, Some(b"cross-site" | b"same-site")) && !follows_a_link;
+        match cross_site || origin.is_some_and(|origin| !is_own_origin(origin, request)) {
+            true => Err(forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin")),
+            false => Ok(()),
+        }
+    }
+
+    fn check_token(&self, request: &Request) -> Result<Scopes, Refusal> {
+        if self.tokens.are_off() {
+            return Ok(Scopes::ALL);
+        }
+        let token = request.headers().get(header::AUTHORIZATION).and_then(|value| {
+            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+        });
+        match token.and_then(|token| self.tokens.scopes(token)) {
+            Some(scopes) => Ok(scopes),
+            // What holds no data needs no token: health, and the page's shell.
+            None if token.is_none() && is_open(request) => Ok(Scopes::ALL),
+            None => Err(Refusal {
+                code: Code::Unauthenticated,
+                http: StatusCode::UNAUTHORIZED,
+                reason: "TOKEN",
+                message: "a bearer token is required",
+            }),
+        }
+    }
+
+    /// The headers that let an allowed origin's page read the answer.
+    fn allow_origin(&self, origin: Option<&HeaderValue>, response: &mut Response) {
+        let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) else { return };
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+/// The layer.
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let grpc = is_grpc(request.headers());
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let allowed_origin = origin.as_ref().is_some_and(|origin| guard.origins.contains(origin));
+    let preflight = request.method() == Method::OPTIONS
+        && allowed_origin
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let mut response = match guard.admit(&request) {
+        // A preflight carries no token, and gets nothing but the answer whether its origin may ask.
+        _ if preflight && guard.check_host(request.uri(), request.headers()).is_ok() => preflight_response(),
+        Ok(scopes) => {
+            request.extensions_mut().insert(Caller { peer, scopes });
+            next.run(request).await
+        }
+        Err(refusal) => {
+            tracing::warn!(reason = refusal.reason, peer = peer.map(tracing::field::display), "refused a request");
+            refusal.into_response(grpc)
+        }
+    };
+    if !grpc {
+        for (name, value) in HEADERS {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    guard.allow_origin(origin.as_ref(), &mut response);
+    response
+}
+
+fn preflight_response() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers, Body::empty()).into_response()
+}
+
+impl Refusal {
+    fn into_response(self, grpc: bool) -> Response {
+        if grpc && self.http != StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            return status(self.code, self.reason, self.message, ErrorDetails::new()).into_http();
+        }
+        let mut response = Failure::new(self.http, self.reason, self.message).into_response();
+        if self.http == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+fn forbidden(reason: &'static str, message: &'static str) -> Refusal {
+    Refusal { code: Code::PermissionDenied, http: StatusCode::FORBIDDEN, reason, message }
+}
+
+/// Whether a request speaks gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// `/package.Service/Method`: no route of the gateway has a dot in its first segment.
+fn is_grpc_path(path: &str) -> bool {
+    let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
+    let (service, method, more) = (segments.next(), segments.next(), segments.next());
+    service.is_some_and(|service| service.contains('.')) && method.is_some() && more.is_none()
+}
+
+/// The pages that people open.
+fn is_page(path: &str) -> bool {
+    let agent = path.strip_prefix("/agent/").and_then(|rest| rest.strip_suffix("/debug"));
+    path == "/" || agent.is_some_and(|agent| !agent.contains('/'))
+}
+
+/// What is shown without a token.
+fn is_open(request: &Request) -> bool {
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let shell = is_page(path) || path.starts_with("/assets/") || path == "/healthz" || path == "/readyz";
+    (reads && shell) || path.starts_with("/grpc.health.v1.Health/")
+}
+
+/// Whether an origin is the very address under which the request reached us.
+fn is_own_origin(origin: &HeaderValue, request: &Request) -> bool {
+    let host = request.uri().authority().map(|authority| authority.as_str());
+    let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
+    let Some((_, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
+    host.is_some_and(|host| host.eq_ignore_ascii_case(origin))
+}

@@ -1,0 +1,143 @@
+//! Connections: accepted within a limit, proven alive, and handed over once they have said something.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::{either::Either, sync::CancellationToken};
+use tonic::transport::server::Connected;
+
+use crate::telemetry::Metrics;
+
+/// A connection that says nothing for this long is closed; a TLS handshake may take as long again.
+const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(10);
+/// A peer that acknowledges nothing for this long is gone.
+const PEER_LIMIT: Duration = Duration::from_secs(30);
+/// How long to wait when the system has no file descriptor to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address of whoever connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// One connection, plain or TLS. It holds its place in the limit for as long as it lives.
+pub(crate) struct Connection {
+    io: Either<TcpStream, TlsStream<TcpStream>>,
+    peer: Peer,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The connections that are ready to be served.
+pub(super) fn connections(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limit: usize,
+    metrics: Arc<Metrics>,
+    drain: CancellationToken,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (ready, stream) = mpsc::channel(16);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        while let Some(accepted) = drain.run_until_cancelled(listener.accept()).await {
+            let (io, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Refused at once, not left waiting: whoever is over the limit should know.
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                metrics.refused_connections.inc();
+                continue;
+            };
+            let (ready, tls) = (ready.clone(), tls.clone());
+            tokio::spawn(async move {
+                match greet(io, tls).await {
+                    // The server may have stopped taking connections meanwhile.
+                    Ok(io) => drop(ready.send(Ok(Connection { io, peer: Peer(peer), _place: place })).await),
+                    Err(error) => tracing::debug!(%error, "a connection came to nothing"),
+                }
+            });
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+/// Sets the socket up, waits for its first byte and shakes hands.
+async fn greet(io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Either<TcpStream, TlsStream<TcpStream>>> {
+    io.set_nodelay(true)?;
+    prove_alive(&io)?;
+    if timeout(FIRST_BYTE_LIMIT, io.peek(&mut [0])).await?? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    match tls {
+        None => Ok(Either::Left(io)),
+        Some(tls) => Ok(Either::Right(timeout(FIRST_BYTE_LIMIT, tls.accept(io)).await??)),
+    }
+}
+
+/// Has the system find out about peers that vanished, whatever protocol they spoke.
+fn prove_alive(io: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(io);
+    let keepalive = TcpKeepalive::new().with_time(PEER_LIMIT / 2).with_interval(PEER_LIMIT / 6);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(PEER_LIMIT))?;
+    Ok(())
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

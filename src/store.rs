@@ -1,0 +1,106 @@
+//! The event log: append, read from an offset, trim, clear.
+//!
+//! The log is the truth: subscribers are cursors on it, and a notification only wakes them. The session numbers an
+//! event and registers its hold, the log makes it last, readers are woken after that. Every backend passes the one
+//! suite in `conformance`.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+pub(crate) mod memory;
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::event::{Ended, Event, RunId};
+
+/// A place in an agent's log. Contiguous from 1, across epochs: events and endings of holds share the numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Offset(pub(crate) u64);
+
+/// What the log holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// A step was recorded.
+    Event(Arc<Event>),
+    /// A hold ended.
+    Ended(Arc<Ended>),
+}
+
+impl Entry {
+    pub(crate) fn run_id(&self) -> &RunId {
+        match self {
+            Self::Event(event) => &event.run_id,
+            Self::Ended(ended) => &ended.run_id,
+        }
+    }
+
+    /// What it counts against the byte limits. An ending is charged with its event.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.bytes(),
+            Self::Ended(_) => 0,
+        }
+    }
+}
+
+/// The transports, each of which has an encoding of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wire {
+    Sse = 0,
+    Grpc = 1,
+}
+
+/// A value with its encodings, each made once, by whoever needs it first.
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    pub(crate) value: T,
+    encodings: [OnceLock<Bytes>; 2],
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { value, encodings: Default::default() }
+    }
+
+    /// The encoding for one wire, made now where nobody needed it before.
+    pub(crate) fn encoded(&self, wire: Wire, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
+        self.encodings[wire as usize].get_or_init(|| encode(&self.value))
+    }
+}
+
+/// An entry at its place.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) offset: Offset,
+    /// The incarnation that it belongs to.
+    pub(crate) epoch: Arc<str>,
+    pub(crate) entry: Entry,
+}
+
+/// A record as readers share it.
+pub(crate) type SharedRecord = Arc<Shared<Record>>;
+
+/// An agent's log. Offsets are never used twice, cleared or not.
+pub(crate) trait Log: Send {
+    /// Adds an entry at the end.
+    fn append(&mut self, entry: Entry);
+
+    /// The offset of the next entry.
+    fn end(&self) -> Offset;
+
+    /// The offset of the oldest retained entry; [`Log::end`] with none.
+    fn start(&self) -> Offset;
+
+    /// Adds up to `most` records from `from` on to `into`; from the oldest, where `from` is gone.
+    fn read(&self, from: Offset, most: usize, into: &mut Vec<SharedRecord>);
+
+    /// Drops the oldest event, and the endings that follow it, and returns the event.
+    fn trim(&mut self) -> Option<Arc<Event>>;
+
+    /// Drops everything; a new epoch begins.
+    fn clear(&mut self, epoch: Arc<str>);
+
+    /// What is retained, as [`Entry::bytes`] counts it.
+    fn bytes(&self) -> usize;
+}

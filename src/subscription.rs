@@ -1,0 +1,234 @@
+//! A subscriber: a cursor on an agent's log, and a wake-up. What it reads is what it has not seen yet.
+//!
+//! A slow subscriber costs nobody anything: it holds at most one batch, and what is trimmed before it comes to it is
+//! a [`Frame::Gap`]. The log comes first; position and state are snapshots that are sent once the cursor is at the
+//! end, and only where they differ from what was sent before.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    debugger::{Agent, Snapshot, agent::State, error::Error},
+    event::{RunId, Seq},
+    session::{Part, Position},
+    store::{Entry, Offset, Record, Shared, SharedRecord},
+};
+
+/// The records in one batch at most, and the payload bytes after which it is full.
+const MAX_BATCH: usize = 128;
+const FULL_BATCH_BYTES: usize = 64 * 1024;
+
+/// A place in one incarnation of an agent's log: `<epoch>.<offset>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResumeToken {
+    pub(crate) epoch: Arc<str>,
+    pub(crate) offset: Offset,
+}
+
+impl ResumeToken {
+    /// The token that a record carries.
+    pub(crate) fn of(record: &Record) -> Self {
+        Self { epoch: record.epoch.clone(), offset: record.offset }
+    }
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.offset.0)
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const PROBLEM: &str = "must be `<epoch>.<offset>`, as a frame carried it";
+        let (epoch, offset) = text.split_once('.').ok_or(PROBLEM)?;
+        let hex = epoch.len() == 16 && epoch.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let offset = offset.parse().map_err(|_| PROBLEM)?;
+        hex.then(|| Self { epoch: epoch.into(), offset: Offset(offset) }).ok_or(PROBLEM)
+    }
+}
+
+/// How to subscribe.
+#[derive(Debug)]
+pub(crate) struct Subscribe {
+    pub(crate) part: Part,
+    /// Only the records of this run.
+    pub(crate) run: Option<RunId>,
+    /// The last place seen.
+    pub(crate) resume: Option<ResumeToken>,
+    pub(crate) pause_on_attach: bool,
+}
+
+/// What a subscriber is told.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Record(SharedRecord),
+    Position(Position, ResumeToken),
+    State(Arc<Shared<Snapshot>>, ResumeToken),
+    Cleared(ResumeToken),
+    Gap { from: Seq, to: Seq, at: ResumeToken },
+}
+
+/// A subscription. Dropping it leaves the agent.
+pub(crate) struct Subscription {
+    agent: Arc<Agent>,
+    id: u64,
+    part: Part,
+    run: Option<RunId>,
+    wake: watch::Receiver<()>,
+    epoch: Arc<str>,
+    /// The next offset to read; shared with the metrics.
+    cursor: Arc<AtomicU64>,
+    /// The last event passed, where it is known.
+    seen: Option<Seq>,
+    /// Whether the stream begins, or begins again, with the position.
+    begins: bool,
+    /// A resume that is not possible begins with a clear.
+    clears: bool,
+    told: (Position, u64),
+    revision: Option<u64>,
+}
+
+impl Subscription {
+    /// Joins the agent, under its lock.
+    pub(crate) fn open(agent: &Arc<Agent>, state: &mut State, how: Subscribe) -> Result<Self, Error> {
+        let limit = agent.shared.limits.max_subscribers_per_agent;
+        if state.subscribers.len() >= limit {
+            return Err(Error::TooManySubscribers(limit));
+        }
+        let epoch = state.session.epoch().clone();
+        let known = |token: &ResumeToken| token.epoch == epoch && token.offset < state.log.end();
+        let resumes = how.resume.as_ref().filter(|token| known(token));
+        let cursor = resumes.map_or(state.log.start(), |token| Offset(token.offset.0 + 1));
+        let cursor = Arc::new(AtomicU64::new(cursor.0));
+        let id = agent.shared.next_id();
+        state.subscribers.insert(id, cursor.clone());
+        let clears = how.resume.is_some() && resumes.is_none();
+        let wake = agent.watch();
+        let changes = state.session.join(how.part, how.pause_on_attach);
+        agent.execute(state, changes);
+        Ok(Self {
+            agent: agent.clone(),
+            id,
+            part: how.part,
+            run: how.run,
+            wake,
+            epoch,
+            cursor,
+            seen: None,
+            begins: true,
+            clears,
+            told: Default::default(),
+            revision: None,
+        })
+    }
+
+    /// Waits for something to tell and adds it to `frames`. Says `false` when the stream is over.
+    pub(crate) async fn next(&mut self, frames: &mut Vec<Frame>) -> bool {
+        loop {
+            // Marked as seen before looking, so that whatever comes after the look wakes us again.
+            self.wake.mark_unchanged();
+            let behind = self.read(frames);
+            if !frames.is_empty() {
+                return true;
+            }
+            if self.agent.shared.is_closing() {
+                return false;
+            }
+            if !behind && self.wake.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Reads one batch. Says whether there is more in the log.
+    fn read(&mut self, frames: &mut Vec<Frame>) -> bool {
+        let agent = self.agent.clone();
+        let mut state = agent.state.lock();
+        if *state.session.epoch() != self.epoch {
+            self.epoch = state.session.epoch().clone();
+            self.cursor.store(state.log.start().0, Ordering::Relaxed);
+            self.seen = None;
+            self.begins = true;
+            self.clears = true;
+        }
+        if self.begins {
+            self.begins = false;
+            if std::mem::take(&mut self.clears) {
+                frames.push(Frame::Cleared(self.token()));
+            }
+            self.told = (state.session.position(), state.session.dropped());
+            frames.push(Frame::Position(self.told.0, self.token()));
+        }
+        self.read_log(&state, frames);
+        if self.cursor.load(Ordering::Relaxed) < state.log.end().0 {
+            return true;
+        }
+        let position = (state.session.position(), state.session.dropped());
+        // Events tell the total by themselves; a move, or trimming, does not.
+        if (position.0.position, position.1) != (self.told.0.position, self.told.1) {
+            self.told = position;
+            frames.push(Frame::Position(position.0, self.token()));
+        }
+        let revision = state.session.revision();
+        if self.revision != Some(revision) {
+            self.revision = Some(revision);
+            frames.push(Frame::State(state.snapshot(agent.shared.now()), self.token()));
+        }
+        false
+    }
+
+    fn read_log(&mut self, state: &State, frames: &mut Vec<Frame>) {
+        let (cursor, start) = (Offset(self.cursor.load(Ordering::Relaxed)), state.log.start());
+        if cursor < start {
+            let first = state.session.first();
+            // Of a place in the log that is gone nobody knows how many events lay before it: at most all entries
+            // between it and the oldest were events.
+            let guess = first.saturating_sub(start.0 - cursor.0).max(state.session.epoch_first());
+            let from = self.seen.map_or(guess, |seen| seen.0 + 1);
+            self.cursor.store(start.0, Ordering::Relaxed);
+            if from < first {
+                self.agent.shared.metrics.gaps.inc();
+                frames.push(Frame::Gap { from: Seq(from), to: Seq(first - 1), at: self.token() });
+            }
+        }
+        let mut batch = Vec::new();
+        state.log.read(cursor.max(start), MAX_BATCH, &mut batch);
+        let mut bytes = 0;
+        for record in batch {
+            if bytes >= FULL_BATCH_BYTES {
+                break;
+            }
+            bytes += record.value.entry.bytes();
+            self.cursor.store(record.value.offset.0 + 1, Ordering::Relaxed);
+            if let Entry::Event(event) = &record.value.entry {
+                self.seen = Some(event.seq);
+            }
+            if self.run.as_ref().is_none_or(|run| record.value.entry.run_id() == run) {
+                frames.push(Frame::Record(record));
+            }
+        }
+    }
+
+    /// Where the stream stands now.
+    fn token(&self) -> ResumeToken {
+        let next = self.cursor.load(Ordering::Relaxed);
+        ResumeToken { epoch: self.epoch.clone(), offset: Offset(next.saturating_sub(1)) }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.agent.leave(self.id, self.part);
+    }
+}

@@ -1,0 +1,136 @@
+// What the page says about itself in words: the facts in the header, the line under the toolbar, the notices, and
+// what a screen reader is told. All of it is drawn from one snapshot, so that no part can contradict another.
+
+import { clip, count, duration, visible, words } from "./text.js";
+
+const CONNECTION = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", ended: "Ended" };
+/** Without a connection nobody knows whether a step is held, and a debugger that is gone holds none for long. */
+const WITHOUT_STATE = {
+  connecting: "Asking the server where the agent stands.",
+  live: "Asking the server where the agent stands.",
+  reconnecting: "Without a connection this page holds nothing; the agent may go on.",
+  ended: "Without a connection this page holds nothing.",
+};
+const MODE = { paused: "Paused", running: "Running", detached: "Detached" };
+
+export class Status {
+  #agentId;
+  #observing;
+  #at = (id) => document.getElementById(id);
+  #announced = "";
+  #timer = 0;
+  #heldSince = 0;
+  #drawn = null;
+  #linked = false;
+
+  constructor(agentId, observing) {
+    this.#agentId = agentId;
+    this.#observing = observing;
+  }
+
+  /**
+   * Draws a snapshot: `{connection, why, state, trace}`. `state` is the last state frame with
+   * the time `at` which it came, or null before it.
+   */
+  draw({ connection, why, state, trace }) {
+    const { position, total } = trace.counters;
+    const held = state?.held ?? [];
+    this.#put("connection", CONNECTION[connection], connection);
+    this.#put("mode", state ? (MODE[state.mode] ?? words(state.mode)) : "Unknown", state?.mode ?? "unknown");
+    this.#put("held", String(held.length), held.length ? "some" : "none");
+    this.#put("position", `${position.toLocaleString("en")} of ${total.toLocaleString("en")}`);
+    this.#put("subscribers", state ? subscribers(state) : "–");
+    document.title = `${held.length ? `(${held.length} held) ` : ""}${visible(this.#agentId)} · Agent Debugger`;
+    document.documentElement.dataset.connection = connection;
+
+    this.#at("disconnected").hidden = connection !== "reconnecting";
+    this.#at("disconnected-why").textContent = why;
+    this.#at("ended").hidden = connection !== "ended";
+    this.#at("ended-why").textContent = why;
+    this.#at("empty").hidden = trace.length > 0 || connection === "ended";
+    this.#at("panes").hidden = trace.length === 0;
+    this.#at("lost").hidden = trace.dropped === 0 && trace.gaps.length === 0;
+    this.#at("lost").textContent = lost(trace);
+    this.#hold(connection === "live" || !state ? state : null, trace, connection);
+  }
+
+  /** The time that the oldest step has been held moves on without any frame. */
+  tick() {
+    const since = this.#at("held-for");
+    if (since && this.#heldSince) since.textContent = duration(performance.now() - this.#heldSince);
+  }
+
+  /** Says something to screen readers, once, and the latest only: a burst must not become a chatter. */
+  announce(text) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (text !== this.#announced) this.#at("live").textContent = text;
+      this.#announced = text;
+    }, 400);
+  }
+
+  #hold(state, trace, connection) {
+    const line = this.#at("now");
+    const oldest = state?.held[0];
+    const known = oldest !== undefined && trace.get(oldest.seq) !== undefined;
+    // Drawn again only when it says something else, so that a link in it keeps its focus.
+    const drawn = state ?? connection;
+    if (this.#drawn === drawn && this.#linked === known) return;
+    [this.#drawn, this.#linked] = [drawn, known];
+    line.dataset.mode = oldest ? "held" : (state?.mode ?? "unknown");
+    if (!oldest) {
+      this.#heldSince = 0;
+      if (state) line.textContent = this.#idle(state);
+      else line.textContent = WITHOUT_STATE[connection];
+      return;
+    }
+    this.#heldSince = state.at - oldest.held_ms;
+    const link = Object.assign(document.createElement("a"), { href: `#e${oldest.seq}`, id: "held-link" });
+    link.dataset.seq = oldest.seq;
+    link.append(`#${oldest.seq} ${words(oldest.type)}`);
+    if (oldest.name) link.append(" ", bdi(oldest.name));
+    const time = Object.assign(document.createElement("span"), { id: "held-for" });
+    line.replaceChildren("Held at ", known ? link : link.textContent);
+    if (oldest.run_id) line.append(" of run ", bdi(oldest.run_id));
+    line.append(" for ", time);
+    if (state.held.length > 1) line.append(`, and ${count(state.held.length - 1, "step")} more behind it`);
+    line.append(".");
+    this.tick();
+  }
+
+  #idle(state) {
+    if (state.mode === "paused") return "Nothing is held. The agent's next step will be.";
+    if (state.mode === "running") return "The agent runs; its steps are recorded and pass.";
+    if (this.#observing) return "No debugger is attached: the agent runs, and this page only watches.";
+    return "Detached: the agent's steps are recorded and pass.";
+  }
+
+  #put(id, text, state) {
+    const element = this.#at(id);
+    if (element.textContent !== text) element.textContent = text;
+    if (state !== undefined) element.dataset.state = state;
+  }
+}
+
+function subscribers({ debuggers, observers }) {
+  const parts = [count(debuggers, "debugger")];
+  if (observers) parts.push(count(observers, "observer"));
+  return parts.join(", ");
+}
+
+function lost({ dropped, gaps }) {
+  const parts = [];
+  if (dropped) parts.push(`The oldest ${count(dropped, "event")} are no longer shown: this page keeps the newest 10,000.`);
+  const last = gaps.at(-1);
+  if (last) {
+    const range = last.from === last.to ? `#${last.from}` : `#${last.from} to #${last.to}`;
+    parts.push(`The server no longer had ${range} when this page came to read them.`);
+  }
+  return parts.join(" ");
+}
+
+function bdi(text) {
+  const isolated = document.createElement("bdi");
+  isolated.textContent = clip(visible(String(text)), 80);
+  return isolated;
+}

@@ -1,0 +1,214 @@
+// The timeline: a listbox with one row for each event, and a selection that follows the newest one until the user
+// picks another or scrolls away.
+//
+// All changes are collected and reach the document once per animation frame, at most BATCH rows at a time. Nothing
+// here walks over all rows, so that a long trace costs no more per event than a short one; rows out of sight are
+// neither laid out nor painted (`content-visibility` in app.css).
+
+import { clock, moment, words } from "./text.js";
+
+const BATCH = 400;
+
+export class Timeline {
+  selected = null;
+  #list;
+  #trace;
+  #onSelect;
+  #onFollow;
+  #waiting = [];
+  #stale = new Set();
+  #frame = 0;
+  #picked = false;
+  #scrolledAway = false;
+  #cursor = null;
+
+  /** `onSelect(event or null, following)`; `onFollow(following)`. */
+  constructor({ list, trace, onSelect, onFollow }) {
+    this.#list = list;
+    this.#trace = trace;
+    this.#onSelect = onSelect;
+    this.#onFollow = onFollow;
+    list.addEventListener("click", (click) => {
+      const row = click.target.closest("[role=option]");
+      if (row) this.pick(trace.get(Number(row.dataset.seq)), true);
+    });
+    list.addEventListener("keydown", (key) => this.#onKey(key));
+    // Only a person's own scrolling counts; ours, and the browser's when rows go, do not.
+    for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      list.addEventListener(type, () => this.#watchScroll(), { passive: true });
+    }
+  }
+
+  get following() {
+    return !this.#picked && !this.#scrolledAway;
+  }
+
+  appended(event) {
+    this.#waiting.push(event);
+    this.#schedule();
+  }
+
+  changed(event) {
+    this.#stale.add(event);
+    this.#schedule();
+  }
+
+  dropped(event) {
+    event.row?.remove();
+    event.row = null;
+    event.gone = true;
+    this.#stale.delete(event);
+    // A hidden tab has no animation frames. What waits for one must not keep what the trace has let go.
+    if (this.#waiting.length > 2 * this.#trace.length + BATCH) {
+      this.#waiting = this.#waiting.filter((waiting) => !waiting.gone);
+    }
+    if (this.selected === event) this.follow();
+  }
+
+  cleared() {
+    this.#waiting = [];
+    this.#stale.clear();
+    this.#cursor = null;
+    this.#list.replaceChildren();
+    this.#select(null);
+    this.follow();
+  }
+
+  /** Goes back to the newest event and stays with it. */
+  follow() {
+    this.#picked = false;
+    this.#scrolledAway = false;
+    this.#onFollow(true);
+    this.#schedule();
+  }
+
+  /** Selects an event because the user asked for it. Choosing the newest one means to follow. */
+  pick(event, focus) {
+    if (!event) return;
+    this.#picked = event !== this.#trace.last;
+    this.#scrolledAway = false;
+    this.#flush(Infinity);
+    this.#select(event);
+    event.row?.scrollIntoView({ block: "nearest" });
+    if (focus) event.row?.focus({ preventScroll: true });
+    this.#onFollow(this.following);
+  }
+
+  /** Moves the selection by so many rows. */
+  move(by, focus) {
+    const from = this.selected?.seq ?? this.#trace.last?.seq;
+    if (from !== undefined) this.pick(this.#trace.near(from, by), focus);
+  }
+
+  /** Marks the newest event at or before the debugger's cursor. */
+  markCursor(seq) {
+    const row = this.#trace.get(seq)?.row ?? null;
+    if (row === this.#cursor) return;
+    this.#cursor?.classList.remove("cursor");
+    row?.classList.add("cursor");
+    this.#cursor = row;
+  }
+
+  #onKey(key) {
+    if (key.ctrlKey || key.metaKey || key.altKey) return;
+    const page = Math.max(1, Math.floor(this.#list.clientHeight / (this.selected?.row?.offsetHeight || 32)) - 1);
+    const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, End: Infinity, Home: -Infinity }[key.key];
+    if (by === undefined) return;
+    key.preventDefault();
+    this.move(by, true);
+  }
+
+  #watchScroll() {
+    requestAnimationFrame(() => {
+      const list = this.#list;
+      const away = list.scrollHeight - list.scrollTop - list.clientHeight > 48;
+      if (this.#picked || away === this.#scrolledAway) return;
+      this.#scrolledAway = away;
+      this.#onFollow(this.following);
+      if (!away) this.#schedule();
+    });
+  }
+
+  #schedule() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#flush(BATCH);
+      if (this.#waiting.length) this.#schedule();
+    });
+  }
+
+  #flush(most) {
+    if (this.#waiting.length) {
+      const rows = document.createDocumentFragment();
+      const batch = this.#waiting.slice(0, most);
+      this.#waiting = this.#waiting.slice(batch.length);
+      for (const event of batch) {
+        if (event.gone) continue;
+        event.row = newRow(event);
+        rows.append(event.row);
+      }
+      this.#list.append(rows);
+    }
+    for (const event of this.#stale) if (event.row) paint(event);
+    this.#stale.clear();
+    if (!this.following || !this.#trace.last) return;
+    if (this.#waiting.length === 0) this.#select(this.#trace.last);
+    this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #select(event) {
+    if (this.selected === event) return;
+    const focused = this.selected?.row?.matches(":focus");
+    mark(this.selected, false);
+    mark(event, true);
+    this.selected = event;
+    if (focused) event?.row?.focus({ preventScroll: true });
+    this.#onSelect(event, this.following);
+  }
+}
+
+function mark(event, selected) {
+  if (!event?.row) return;
+  event.row.setAttribute("aria-selected", String(selected));
+  event.row.tabIndex = selected ? 0 : -1;
+}
+
+function newRow(event) {
+  const row = document.createElement("div");
+  row.setAttribute("role", "option");
+  row.setAttribute("aria-selected", "false");
+  row.tabIndex = -1;
+  row.dataset.seq = event.seq;
+  row.dataset.type = event.type;
+  row.className = "row";
+  const label = part("span", "label", "");
+  if (event.name) label.append(part("bdi", "name", event.name), " ");
+  label.append(part("bdi", "snippet", event.snippet));
+  row.append(part("span", "seq", String(event.seq)), part("span", "type", words(event.type)), label);
+  if (event.run) row.append(part("bdi", "run", event.run));
+  const time = part("time", "time", event.ts === undefined ? "" : clock(event.ts));
+  time.dateTime = event.ts === undefined ? "" : moment(event.ts);
+  row.append(part("span", "badge", ""), time);
+  event.row = row;
+  paint(event);
+  return row;
+}
+
+/** The part of a row that changes: whether it is held, and what became of it. */
+function paint(event) {
+  const badge = event.row.querySelector(".badge");
+  const { outcome, action } = event.decision ?? {};
+  const decided = action && action !== "proceed" ? action : outcome;
+  const state = event.held ? "held" : decided ? "decided" : "";
+  event.row.classList.toggle("held", Boolean(event.held));
+  event.row.classList.toggle("next", event.held === "next");
+  badge.textContent = event.held ? "held" : decided ? words(decided) : "";
+  badge.dataset.state = state;
+}
+
+function part(tag, className, text) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
