@@ -2,6 +2,7 @@
 //!
 //! The HTTP gateway calls the same methods in process, so that one script has equal results over both.
 
+pub(crate) mod codec;
 pub(crate) mod status;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
@@ -107,8 +108,10 @@ impl DebuggerService for Service {
     async fn trace(&self, request: Request<proto::TraceRequest>) -> Result<Response<proto::TraceResponse>, Status> {
         allowed(&request, Scope::Ingest)?;
         let deadline = deadline(request.metadata());
-        let traced = request::trace(request.into_inner())?;
-        let form = traced.report.data.form;
+        let request = request.into_inner();
+        let has_payload = request.payload.is_some();
+        let traced = request::trace(request)?;
+        let form = has_payload.then_some(traced.report.data.form);
         let answer = self.debugger.trace(&traced.agent, traced.report, traced.hold_timeout, deadline).await?;
         Ok(Response::new(response::trace(answer, form)))
     }

@@ -95,7 +95,11 @@ pub(crate) struct Subscription {
     begins: bool,
     /// A resume that is not possible begins with a clear.
     clears: bool,
+    /// What was sent last: the position, and how many events were trimmed by then.
     told: (Position, u64),
+    /// A reader that resumes does not know what was trimmed of what it has: it is told the position once more, when
+    /// it has caught up.
+    resumes: bool,
     revision: Option<u64>,
 }
 
@@ -113,7 +117,7 @@ impl Subscription {
         let cursor = Arc::new(AtomicU64::new(cursor.0));
         let id = agent.shared.next_id();
         state.subscribers.insert(id, cursor.clone());
-        let clears = how.resume.is_some() && resumes.is_none();
+        let (resumes, clears) = (resumes.is_some(), how.resume.is_some() && resumes.is_none());
         let wake = agent.watch();
         let changes = state.session.join(how.part, how.pause_on_attach);
         agent.execute(state, changes);
@@ -129,6 +133,7 @@ impl Subscription {
             begins: true,
             clears,
             told: Default::default(),
+            resumes,
             revision: None,
         })
     }
@@ -176,7 +181,8 @@ impl Subscription {
         }
         let position = (state.session.position(), state.session.dropped());
         // Events tell the total by themselves; a move, or trimming, does not.
-        if (position.0.position, position.1) != (self.told.0.position, self.told.1) {
+        let moved = (position.0.position, position.1) != (self.told.0.position, self.told.1);
+        if moved || std::mem::take(&mut self.resumes) {
             self.told = position;
             frames.push(Frame::Position(position.0, self.token()));
         }

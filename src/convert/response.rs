@@ -9,7 +9,8 @@ use crate::{
     store::{Entry, SharedRecord},
 };
 
-pub(crate) fn trace(answer: Answer, form: Form) -> proto::TraceResponse {
+/// What a Trace is told, its payload in the form of the event's own; where that had none, as it was decided.
+pub(crate) fn trace(answer: Answer, form: Option<Form>) -> proto::TraceResponse {
     proto::TraceResponse {
         seq: answer.seq.0,
         total: answer.total,
@@ -130,7 +131,7 @@ pub(crate) fn decision_made(ended: &Ended) -> proto::DecisionMade {
         seq: ended.seq.0,
         run_id: ended.run_id.as_str().to_owned(),
         outcome: outcome(ended.outcome).into(),
-        decision: Some(decision(&ended.decision, Form::Json)),
+        decision: Some(decision(&ended.decision, None)),
         actor: ended.actor.to_string(),
         held_for: Some(to_duration(ended.held_for)),
         time: Some(to_timestamp(ended.at)),
@@ -138,10 +139,10 @@ pub(crate) fn decision_made(ended: &Ended) -> proto::DecisionMade {
     }
 }
 
-/// A decision, its payload in `wanted` form: an agent is answered in the form in which it reported.
-fn decision(decision: &event::Decision, wanted: Form) -> proto::Decision {
+/// A decision, its payload in the form that is wanted, or in its own.
+fn decision(decision: &event::Decision, wanted: Option<Form>) -> proto::Decision {
     use proto::{decision::Action, edit, fail, fulfil};
-    let in_form = |data: &Payload| Payload { json: data.json.clone(), form: wanted };
+    let in_form = |data: &Payload| Payload { json: data.json.clone(), form: wanted.unwrap_or(data.form) };
     let action = match decision {
         event::Decision::Proceed => Action::Proceed(proto::Proceed {}),
         event::Decision::Edit { data, model } => Action::Edit(proto::Edit {

@@ -18,6 +18,8 @@ import { Trace } from "./trace.js";
 
 /** While events pour in, following the newest redraws the details at most this often. */
 const DETAILS_MS = 120;
+/** How often a hidden tab is drawn at most. */
+const HIDDEN_MS = 250;
 const EVENTS = new Set(["prompt", "response", "tool_call", "tool_result", "error", "log"]);
 
 const at = (id) => document.getElementById(id);
@@ -86,6 +88,7 @@ at("token-form").addEventListener("submit", (submit) => {
   stream.connectNow();
 });
 addEventListener("hashchange", () => adoptTokenFromFragment() && stream.connectNow());
+document.addEventListener("visibilitychange", draw);
 setInterval(() => status.tick(), 1000);
 updateStop(at("stop"), []);
 redraw();
@@ -163,14 +166,19 @@ function takeState(snapshot) {
   );
 }
 
-/** Draws once per animation frame, however many frames came. */
+/**
+ * Draws once per animation frame, however many frames came. A hidden tab has no animation frames, but its title is
+ * seen, and says whether something is held.
+ */
 function redraw() {
-  drawing ||= requestAnimationFrame(() => {
-    drawing = 0;
-    status.draw({ connection, why, state, trace });
-    timeline.markCursor(trace.counters.cursorSeq);
-    at("shown").textContent = trace.length.toLocaleString("en");
-  });
+  drawing ||= document.hidden ? setTimeout(draw, HIDDEN_MS) : requestAnimationFrame(draw);
+}
+
+function draw() {
+  drawing = 0;
+  status.draw({ connection, why, state, trace });
+  timeline.markCursor(trace.counters.cursorSeq);
+  at("shown").textContent = trace.length.toLocaleString("en");
 }
 
 /** Shows the selected event: at once when a person chose it, in measured steps while it follows the newest. */

@@ -164,8 +164,8 @@ class Blocks {
 
   constructor(className) {
     this.#pre.className = className;
-    // A region that scrolls has to be reachable by keyboard.
-    this.#pre.tabIndex = 0;
+    // Not a stop for the Tab key: lines wrap, and what scrolls is the panel, which is one.
+    this.#pre.tabIndex = -1;
     this.#pre.dir = className === "json" ? "ltr" : "auto";
   }
 

@@ -122,5 +122,10 @@ function fill(row, agent) {
   put("subscribers", [agent.debuggers && `${agent.debuggers} debugging`, agent.observers && `${agent.observers} observing`]
     .filter(Boolean).join(", ") || "–");
   const seconds = agent.last_event_ts;
-  put("last", seconds == null ? "–" : now - seconds < 1 ? "just now" : `${duration((now - seconds) * 1000).replace(/\.\d/, "")} ago`);
+  put("last", seconds == null ? "–" : ago(now - seconds));
+}
+
+/** Whole seconds are enough for a list that is asked for every two. */
+function ago(seconds) {
+  return seconds < 1 ? "just now" : `${duration(seconds * 1000).replace(/\.\d/, "")} ago`;
 }

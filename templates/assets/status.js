@@ -46,7 +46,7 @@ export class Status {
     this.#at("disconnected").hidden = connection !== "reconnecting";
     this.#at("disconnected-why").textContent = why;
     this.#at("ended").hidden = connection !== "ended";
-    this.#at("ended-why").textContent = why;
+    this.#at("ended-why").textContent = sentence(why);
     this.#at("empty").hidden = trace.length > 0 || connection === "ended";
     this.#at("panes").hidden = trace.length === 0;
     this.#at("lost").hidden = trace.dropped === 0 && trace.gaps.length === 0;
@@ -112,6 +112,11 @@ export class Status {
   }
 }
 
+/** The server's words begin small and end without a full stop, as errors do in logs. */
+function sentence(text) {
+  return text.replace(/^./u, (first) => first.toUpperCase()).replace(/[^.!?]$/u, "$&.");
+}
+
 function subscribers({ debuggers, observers }) {
   const parts = [count(debuggers, "debugger")];
   if (observers) parts.push(count(observers, "observer"));
@@ -120,7 +125,10 @@ function subscribers({ debuggers, observers }) {
 
 function lost({ dropped, gaps }) {
   const parts = [];
-  if (dropped) parts.push(`The oldest ${count(dropped, "event")} are no longer shown: this page keeps the newest 10,000.`);
+  if (dropped) {
+    const gone = count(dropped, "event");
+    parts.push(`No longer shown: the oldest ${gone}. This page keeps the newest 10,000, or 64 MiB.`);
+  }
   const last = gaps.at(-1);
   if (last) {
     const range = last.from === last.to ? `#${last.from}` : `#${last.from} to #${last.to}`;

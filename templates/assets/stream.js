@@ -78,7 +78,7 @@ export class EventStream {
     const parser = new SseParser((frame) => {
       if (abort !== this.#abort) return;
       if (frame.id !== null) this.#lastEventId = frame.id;
-      if (frame.event === "bye") why = "The server said goodbye.";
+      if (frame.event === "bye") why = "The server is shutting down.";
       if (this.#attempt !== -1) {
         this.#attempt = -1;
         this.#onState("live", "");

@@ -2,12 +2,16 @@
 // picks another or scrolls away.
 //
 // All changes are collected and reach the document once per animation frame, at most BATCH rows at a time. Nothing
-// here walks over all rows, so that a long trace costs no more per event than a short one; rows out of sight are
-// neither laid out nor painted (`content-visibility` in app.css).
+// here walks over all rows, so that a long trace costs no more per event than a short one. Rows are kept in chunks,
+// and a chunk out of sight is neither laid out nor painted (`content-visibility` in app.css); the browser looks at
+// every such element in every frame, so that it has to be a hundred chunks and not ten thousand rows.
 
 import { clock, moment, words } from "./text.js";
 
 const BATCH = 400;
+const CHUNK = 100;
+/** The height of a row in app.css. */
+const ROW_REM = 2;
 
 export class Timeline {
   selected = null;
@@ -17,10 +21,12 @@ export class Timeline {
   #onFollow;
   #waiting = [];
   #stale = new Set();
+  #resized = new Set();
   #frame = 0;
   #picked = false;
   #scrolledAway = false;
   #cursor = null;
+  #cursorSeq = 0;
 
   /** `onSelect(event or null, following)`; `onFollow(following)`. */
   constructor({ list, trace, onSelect, onFollow }) {
@@ -54,7 +60,10 @@ export class Timeline {
   }
 
   dropped(event) {
+    const chunk = event.row?.parentElement;
     event.row?.remove();
+    if (chunk && !chunk.hasChildNodes()) chunk.remove();
+    else if (chunk) this.#resized.add(chunk);
     event.row = null;
     event.gone = true;
     this.#stale.delete(event);
@@ -68,7 +77,9 @@ export class Timeline {
   cleared() {
     this.#waiting = [];
     this.#stale.clear();
+    this.#resized.clear();
     this.#cursor = null;
+    this.#cursorSeq = 0;
     this.#list.replaceChildren();
     this.#select(null);
     this.follow();
@@ -102,6 +113,7 @@ export class Timeline {
 
   /** Marks the newest event at or before the debugger's cursor. */
   markCursor(seq) {
+    this.#cursorSeq = seq;
     const row = this.#trace.get(seq)?.row ?? null;
     if (row === this.#cursor) return;
     this.#cursor?.classList.remove("cursor");
@@ -139,21 +151,36 @@ export class Timeline {
 
   #flush(most) {
     if (this.#waiting.length) {
-      const rows = document.createDocumentFragment();
       const batch = this.#waiting.slice(0, most);
       this.#waiting = this.#waiting.slice(batch.length);
       for (const event of batch) {
         if (event.gone) continue;
         event.row = newRow(event);
-        rows.append(event.row);
+        this.#append(event.row);
       }
-      this.#list.append(rows);
     }
+    for (const chunk of this.#resized) {
+      chunk.style.containIntrinsicBlockSize = `${chunk.childElementCount * ROW_REM}rem`;
+    }
+    this.#resized.clear();
     for (const event of this.#stale) if (event.row) paint(event);
     this.#stale.clear();
+    // The row it belongs to may only just have come.
+    this.markCursor(this.#cursorSeq);
     if (!this.following || !this.#trace.last) return;
     if (this.#waiting.length === 0) this.#select(this.#trace.last);
     this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #append(row) {
+    let chunk = this.#list.lastElementChild;
+    if (!chunk || chunk.childElementCount >= CHUNK) {
+      chunk = part("div", "chunk", "");
+      chunk.setAttribute("role", "presentation");
+      this.#list.append(chunk);
+    }
+    chunk.append(row);
+    this.#resized.add(chunk);
   }
 
   #select(event) {

@@ -1,0 +1,18 @@
+"""Runs the agent of agent.py with the debugger's callback, which is all that it takes."""
+
+import json
+
+from agent import ask
+from debugger_callback import Aborted, DebuggerCallback
+
+
+def main():
+    try:
+        result = {"status": "done", "answer": ask(callbacks=[DebuggerCallback("langgraph-example")])}
+    except Aborted as abort:
+        result = {"status": "aborted", "reason": str(abort)}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

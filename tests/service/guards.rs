@@ -1,0 +1,194 @@
+//! Who is let in, on every protocol.
+
+use agent_debugger::proto::{self, debugger_service_client::DebuggerServiceClient};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::json;
+use tonic::{Code, metadata::MetadataValue, transport::Endpoint};
+
+use crate::support::{TestServer, trace_request};
+
+const STEP: &str = "/agent_debugger.v1.DebuggerService/Step";
+
+async fn status_of(request: RequestBuilder) -> StatusCode {
+    request.send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn only_our_own_host_names_are_served() {
+    let server = TestServer::with(&["--allowed-host", "debugger.test"]).await;
+    let get = |host: &str| server.http.get(format!("{}/agents", server.url)).header("host", host);
+    for host in
+        ["localhost", "localhost:7117", "LOCALHOST.", "127.0.0.1:1", "[::1]:7117", "192.0.2.7", "debugger.test:80"]
+    {
+        assert_eq!(status_of(get(host)).await, StatusCode::OK, "{host}");
+    }
+    for host in ["evil.test", "localhost.evil.test", "evil.test:7117", "debugger.test.evil.test", "user@localhost"] {
+        assert_eq!(status_of(get(host)).await, StatusCode::FORBIDDEN, "{host}");
+    }
+    // gRPC hears it in its own words.
+    let rebound = Endpoint::new(server.url.clone()).unwrap().origin("http://evil.test".parse().unwrap());
+    let mut client = DebuggerServiceClient::new(rebound.connect().await.unwrap());
+    let refused = client.status(proto::StatusRequest { agent_id: "a".into() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_cannot_call() {
+    let server = TestServer::start().await;
+    let host = server.address().to_owned();
+    let request = |method: Method, path: &str| server.http.request(method, format!("{}{path}", server.url));
+    let step = || request(Method::POST, "/agent/a/debug/step");
+    for origin in ["http://evil.test", "null", "http://localhost:1", "https://127.0.0.1"] {
+        assert_eq!(status_of(step().header("origin", origin)).await, StatusCode::FORBIDDEN, "{origin}");
+    }
+    assert_eq!(status_of(step().header("origin", format!("http://{host}"))).await, StatusCode::OK);
+    for site in ["cross-site", "same-site"] {
+        assert_eq!(status_of(step().header("sec-fetch-site", site)).await, StatusCode::FORBIDDEN, "{site}");
+        let stream = request(Method::GET, "/agent/a/debug/events").header("sec-fetch-site", site);
+        assert_eq!(status_of(stream).await, StatusCode::FORBIDDEN);
+    }
+    for site in ["same-origin", "none"] {
+        assert_eq!(status_of(step().header("sec-fetch-site", site)).await, StatusCode::OK, "{site}");
+    }
+    assert_eq!(status_of(step()).await, StatusCode::OK, "no browser");
+}
+
+#[tokio::test]
+async fn a_link_to_a_page_works_and_to_anything_else_does_not() {
+    let server = TestServer::start().await;
+    let follow = |path: &str| {
+        let request = server.http.get(format!("{}{path}", server.url));
+        let request = request.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate");
+        request.header("sec-fetch-dest", "document")
+    };
+    for page in ["/", "/agent/a/debug"] {
+        assert_eq!(status_of(follow(page)).await, StatusCode::OK);
+        assert_eq!(status_of(follow(page).header("sec-fetch-dest", "iframe")).await, StatusCode::OK, "first one wins");
+    }
+    for path in ["/agents", "/agent/a/debug/events", "/agent/a/debug/status"] {
+        assert_eq!(status_of(follow(path)).await, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_allowed_origin_may_read_and_nobody_else_gets_cors_headers() {
+    let server = TestServer::with(&["--allow-origin", "https://tools.test"]).await;
+    let url = format!("{}/agents", server.url);
+    let ask = |origin: &str| server.http.get(&url).header("origin", origin).header("sec-fetch-site", "cross-site");
+    let response = ask("https://tools.test").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://tools.test");
+    let response = ask("https://evil.test").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(response.headers().get("access-control-allow-origin").is_none());
+    let preflight = |origin: &str| {
+        let request = server.http.request(Method::OPTIONS, &url).header("origin", origin);
+        request.header("access-control-request-method", "POST")
+    };
+    let response = preflight("https://tools.test").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert!(response.headers()["access-control-allow-headers"].to_str().unwrap().contains("authorization"));
+    assert_eq!(status_of(preflight("https://evil.test")).await, StatusCode::FORBIDDEN);
+    let plain = server.http.get(&url).send().await.unwrap();
+    assert!(plain.headers().get("access-control-allow-origin").is_none());
+}
+
+/// tonic does not look: a page could send gRPC frames as a simple request.
+#[tokio::test]
+async fn grpc_wants_its_own_content_type() {
+    let server = TestServer::start().await;
+    let call = |kind: Option<&str>| {
+        let request = server.http.post(format!("{}{STEP}", server.url)).body(vec![0, 0, 0, 0, 3, 10, 1, b'a']);
+        kind.map_or_else(
+            || request.try_clone().unwrap(),
+            |kind| request.try_clone().unwrap().header("content-type", kind),
+        )
+    };
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json")] {
+        assert_eq!(status_of(call(kind)).await, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind:?}");
+    }
+    let page = call(Some("application/grpc")).header("origin", "http://evil.test").send().await.unwrap();
+    assert_eq!(page.headers()["grpc-status"], "7");
+    let fine = call(Some("application/grpc")).send().await.unwrap();
+    assert_eq!((fine.status(), fine.headers().get("grpc-status")), (StatusCode::OK, None), "a status in the trailers");
+}
+
+#[tokio::test]
+async fn each_protocol_hears_of_an_unknown_path_in_its_own_way() {
+    let server = TestServer::start().await;
+    let grpc =
+        server.http.post(format!("{}/no.such.Service/Call", server.url)).header("content-type", "application/grpc");
+    assert_eq!(grpc.send().await.unwrap().headers()["grpc-status"], "12");
+    assert_eq!(status_of(server.http.get(format!("{}/no/such/path", server.url))).await, StatusCode::NOT_FOUND);
+}
+
+const INGEST: &str = "ingest-ingest-ingest-ingest-ingest-";
+const VIEW: &str = "view-view-view-view-view-view-view-";
+const CONTROL: &str = "control-control-control-control-co";
+
+async fn with_tokens() -> TestServer {
+    TestServer::with(&["--token", &format!("ingest:{INGEST}\nview:{VIEW}\ncontrol:{CONTROL}")]).await
+}
+
+#[tokio::test]
+async fn with_tokens_every_call_needs_one_of_the_right_scope() {
+    let server = with_tokens().await;
+    let url = |path: &str| format!("{}/agent/a/debug/{path}", server.url);
+    let trace = || server.http.post(url("trace")).body("{\"type\":\"log\"}");
+    let rows = [
+        (trace(), [200, 403, 403]),
+        (server.http.get(url("status")), [403, 200, 200]),
+        (server.http.get(url("trace")), [403, 200, 200]),
+        (server.http.post(url("step")), [403, 403, 200]),
+        (server.http.post(url("clear")), [403, 403, 200]),
+        (server.http.get(url("events")), [403, 403, 200]),
+        (server.http.get(url("events?mode=observe")), [403, 200, 200]),
+    ];
+    for (request, expected) in rows {
+        for (token, expected) in [INGEST, VIEW, CONTROL].into_iter().zip(expected) {
+            let got = status_of(request.try_clone().unwrap().bearer_auth(token)).await;
+            assert_eq!(got.as_u16(), expected, "{token} {request:?}");
+        }
+        assert_eq!(status_of(request.try_clone().unwrap()).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(status_of(request.bearer_auth("wrong")).await, StatusCode::UNAUTHORIZED);
+    }
+    for open in ["/", "/agent/a/debug", "/healthz", "/readyz", "/assets/app.css"] {
+        assert_eq!(status_of(server.http.get(format!("{}{open}", server.url))).await, StatusCode::OK, "{open}");
+    }
+    for shut in ["/metrics", "/openapi.json", "/agents"] {
+        let response = server.http.get(format!("{}{shut}", server.url)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    }
+}
+
+#[tokio::test]
+async fn tokens_guard_grpc_and_reflection_too() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
+    let server = with_tokens().await;
+    let mut client = server.grpc().await;
+    let log = || trace_request("a", proto::EventType::Log, "{}");
+    assert_eq!(client.trace(log()).await.unwrap_err().code(), Code::Unauthenticated);
+    let with = |token: &str| {
+        let mut request = tonic::Request::new(log());
+        request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {token}")).unwrap());
+        request
+    };
+    assert_eq!(client.trace(with(VIEW)).await.unwrap_err().code(), Code::PermissionDenied);
+    client.trace(with(INGEST)).await.unwrap();
+    let channel = Endpoint::new(server.url.clone()).unwrap().connect().await.unwrap();
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("health is open");
+    let ask = tokio_stream::once(ServerReflectionRequest::default());
+    let refused = ServerReflectionClient::new(channel).server_reflection_info(ask).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do_about_it() {
+    let server = TestServer::start().await;
+    let (_, answer) =
+        server.answer(server.http.get(format!("{}/agents", server.url)).header("host", "evil.test")).await;
+    assert_eq!(answer["reason"], json!("HOST"));
+    assert!(answer["error"].as_str().unwrap().contains("--allowed-host"));
+}

@@ -1,0 +1,57 @@
+//! What must not be in a layer: the map in `src/lib.rs`, held.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+fn layer(names: &[&str]) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let of_layer = |path: &PathBuf| {
+        let inside = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        names.iter().any(|name| inside == format!("{name}.rs") || inside.starts_with(&format!("{name}/")))
+    };
+    let files: Vec<_> = sources(&root).into_iter().filter(of_layer).collect();
+    assert!(!files.is_empty(), "{names:?} is where the map says");
+    files.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+fn assert_absent(layers: &[&str], words: &[&str]) {
+    for (path, text) in layer(layers) {
+        for word in words {
+            let found = text.lines().find(|line| !line.trim_start().starts_with("//") && line.contains(word));
+            assert!(found.is_none(), "{} knows {word}: {}", path.display(), found.unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn nothing_below_the_conversion_knows_a_transport() {
+    let below = ["debugger", "session", "store", "subscription", "event"];
+    assert_absent(&below, &["tonic", "axum", "prost", "http::", "crate::proto", "crate::convert", "crate::grpc"]);
+}
+
+#[test]
+fn the_session_has_no_clock_no_lock_no_channel_and_no_task() {
+    let words =
+        ["tokio", "Instant", "SystemTime", "Mutex", "RwLock", "Atomic", "mpsc", "async ", "std::io", "std::thread"];
+    assert_absent(&["session", "event"], &words);
+}
+
+#[test]
+fn the_store_knows_no_session() {
+    assert_absent(&["store/memory"], &["crate::session", "crate::debugger"]);
+}
+
+#[test]
+fn every_file_has_a_head_that_says_what_it_is_for() {
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{}", path.display());
+    }
+}

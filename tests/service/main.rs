@@ -1,0 +1,16 @@
+//! The service on real sockets, as its users meet it: one server per test, on a free port.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
+mod events;
+mod grpc;
+mod guards;
+mod holding;
+mod http;
+mod layers;
+mod limits;
+mod parity;
+mod process;
+mod requests;
+mod support;
+mod tls;
