@@ -3,6 +3,7 @@
 //! What comes in is parsed once, here, and trusted inside; a field at fault is named. What goes out is made from
 //! the domain for each wire: protobuf for gRPC, the documented JSON for SSE.
 
+pub(crate) mod breakpoint;
 pub(crate) mod frame;
 pub(crate) mod json;
 pub(crate) mod payload;
@@ -118,6 +119,9 @@ named! {
     Outcome, "OUTCOME_";
     RunMode, "RUN_MODE_";
     Mode, "MODE_";
+    StepGranularity, "STEP_GRANULARITY_";
+    Unattended, "UNATTENDED_";
+    OnTimeout, "ON_TIMEOUT_";
 }
 
 #[cfg(test)]

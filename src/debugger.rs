@@ -1,14 +1,17 @@
 //! The debugger: a cheap-clone handle on all sessions. It adds to them what they leave out: time, waiting, limits.
 //!
-//! Tasks: a Trace that is held waits in its caller's own task. Two kinds of timer are spawned here, each at most
-//! once at a time per thing it watches, and both find out under the agent's lock that they came too late: the
-//! detach grace (one per agent without debuggers) and the grace of a hold whose caller went away (one per hold).
+//! Tasks: a Trace that is held waits in its caller's own task. Two kinds of timer are spawned, each at most once at a
+//! time per thing it watches, since a later one ends an earlier one: the detach grace (one per agent without
+//! debuggers) and the grace of a hold whose caller went away (one per hold).
 //!
 //! Locks: the registry's, then one agent's; never the other way, never two agents', none across an await.
 
 pub(crate) mod agent;
+pub(crate) mod breakpoints;
 pub(crate) mod error;
 mod page;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod waiter;
 
 use std::{
@@ -36,7 +39,7 @@ pub(crate) use self::{
 use crate::{
     config::Limits,
     event::{AgentId, Answer, Decision, Moment, Outcome, Report, RunId, Seq, Timestamp},
-    session::{Change, Known, Position, Refusal, RunView},
+    session::{Change, Known, Position, Refusal, RunView, verb::Reach},
     subscription::{ResumeToken, Subscribe, Subscription},
     telemetry::Metrics,
 };
@@ -110,9 +113,14 @@ impl Debugger {
         deadline: Option<Duration>,
     ) -> Result<Answer, Error> {
         let patience = Patience::new(hold_timeout, deadline, report.request_id.is_some());
-        match self.admit(agent, report)? {
-            Admitted::Answered(answer) => Ok(answer),
-            Admitted::Held(waiter) => waiter.wait(patience).await,
+        let answer = match self.admit(agent, report)? {
+            Admitted::Answered(answer) => answer,
+            Admitted::Held(waiter) => waiter.wait(patience).await?,
+        };
+        // A policy stops the step and its agent obeys no decision that says so: then its call fails.
+        match answer.refused {
+            true => Err(Error::Stopped(answer.seq)),
+            false => Ok(answer),
         }
     }
 
@@ -123,9 +131,9 @@ impl Debugger {
             report.hash(&mut hasher);
             hasher.finish()
         });
-        if self.0.bytes.load(Ordering::Relaxed) > self.0.limits.max_bytes {
-            self.evict_idle();
-        }
+        // Idle agents go first; only when there are none does the caller's own trace make room.
+        let bytes = report.bytes();
+        while self.0.bytes.load(Ordering::Relaxed) + bytes > self.0.limits.max_bytes && self.evict_idle(id) {}
         loop {
             let agent = self.agent_or_new(id)?;
             let mut state = agent.state.lock();
@@ -153,15 +161,16 @@ impl Debugger {
         agent: &AgentId,
         run: Option<&RunId>,
         seq: Option<Seq>,
+        reach: Reach,
         actor: &Arc<str>,
     ) -> Result<Moved, Error> {
-        self.verb(agent, |state, now| state.session.step(run, seq, actor, now))
+        self.verb(agent, |state, now| state.session.step(run, seq, reach, actor, now))
             .unwrap_or_else(|| seq.map_or(Ok(Moved::default()), |seq| Err(Refusal::NotHeld(seq).into())))
     }
 
     /// Releases all held Traces and lets later ones pass.
     pub(crate) fn resume(&self, agent: &AgentId, run: Option<&RunId>, actor: &Arc<str>) -> Result<Moved, Error> {
-        self.verb(agent, |state, now| state.session.resume(run, actor, now)).unwrap_or_else(|| Ok(Moved::default()))
+        self.verb(agent, |state, now| Ok(state.session.resume(run, actor, now))).unwrap_or_else(|| Ok(Moved::default()))
     }
 
     /// Holds the next Trace. An agent that was never seen is made: the pause waits for it.
@@ -268,11 +277,14 @@ impl Debugger {
         from: Option<ResumeToken>,
         most: usize,
     ) -> Result<Page, Error> {
-        let Some(agent) = self.agent(id) else { return Ok(Page::default()) };
+        let Some(agent) = self.agent(id) else {
+            return if from.is_some() { Err(Error::NotRetained) } else { Ok(Page::default()) };
+        };
         let state = agent.state.lock();
+        let (start, end) = (state.log.start(), state.log.end());
         let start = match &from {
-            None => state.log.start(),
-            Some(token) if *token.epoch != **state.session.epoch() || token.offset < state.log.start() => {
+            None => start,
+            Some(token) if token.epoch != *state.session.epoch() || token.offset < start || token.offset > end => {
                 return Err(Error::NotRetained);
             }
             Some(token) => token.offset,
@@ -328,7 +340,7 @@ impl Debugger {
         if let Some(agent) = agents.get(id) {
             return Ok(agent.clone());
         }
-        if agents.len() >= self.0.limits.max_agents && !evict(&mut agents, &self.0) {
+        if agents.len() >= self.0.limits.max_agents && !evict(&mut agents, &self.0, None) {
             return Err(Error::TooManyAgents(self.0.limits.max_agents));
         }
         let agent = Arc::new(Agent::new(self.0.clone(), new_epoch()));
@@ -337,9 +349,9 @@ impl Debugger {
         Ok(agent)
     }
 
-    /// Makes room by forgetting the least recently used idle agent, if there is one.
-    fn evict_idle(&self) {
-        evict(&mut self.0.agents.write(), &self.0);
+    /// Makes room by forgetting the least recently used idle agent but this one. Says whether there was one.
+    fn evict_idle(&self, but: &AgentId) -> bool {
+        evict(&mut self.0.agents.write(), &self.0, Some(but))
     }
 }
 
@@ -363,17 +375,16 @@ impl Shared {
         let now = self.now();
         agent.touch(self);
         agent.make_room(state, report.bytes());
-        let may_hold = report.may_hold;
         let room = self.holds.load(Ordering::Relaxed) < self.limits.max_holds;
-        let recorded = state.session.trace(report, fingerprint, room, now);
+        let clock = || self.started.elapsed();
+        let (recorded, more) = state.session.trace(report, fingerprint, room, now, &clock);
         let (seq, answer, held) = (recorded.event.seq, recorded.answer.clone(), recorded.hold.is_some());
-        let proceeds = answer.decision == Decision::Proceed;
-        if !held && may_hold && proceeds && state.session.would_hold(&answer.run_id) {
+        if recorded.over_limit {
             self.metrics.holds_over_limit.inc();
         }
         self.metrics.traces.inc();
         state.last_event = Some(now.wall);
-        agent.execute(state, [Change::Recorded(recorded)]);
+        agent.execute(state, std::iter::once(Change::Recorded(recorded)).chain(more));
         match held {
             true => Admitted::Held(Waiter::join(agent, state, seq)),
             false => Admitted::Answered(answer),
@@ -391,22 +402,24 @@ impl Shared {
     }
 }
 
-/// Forgets the least recently used agent with no subscriber and no hold. Says whether there was one.
-fn evict(agents: &mut HashMap<AgentId, Arc<Agent>>, shared: &Shared) -> bool {
-    // An agent whose lock is taken is in use.
-    let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.session.is_idle());
-    let oldest = agents.iter().filter(|(_, agent)| idle(agent)).min_by_key(|(_, agent)| agent.last_used());
-    let Some((id, agent)) = oldest.map(|(id, agent)| (id.clone(), agent.clone())) else { return false };
-    let mut state = agent.state.lock();
-    // Somebody who has looked it up already may have used it meanwhile; the next call finds another.
-    if !state.session.is_idle() {
-        return false;
+/// Forgets the least recently used agent with no subscriber, hold or gate. Says whether there was one.
+fn evict(agents: &mut HashMap<AgentId, Arc<Agent>>, shared: &Shared, but: Option<&AgentId>) -> bool {
+    loop {
+        // An agent whose lock is taken is in use.
+        let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.session.is_idle());
+        let candidates = agents.iter().filter(|(id, agent)| Some(*id) != but && idle(agent));
+        let oldest = candidates.min_by_key(|(_, agent)| agent.last_used());
+        let Some((id, agent)) = oldest.map(|(id, agent)| (id.clone(), agent.clone())) else { return false };
+        let mut state = agent.state.lock();
+        // Somebody who had looked it up already may have begun to use it.
+        if state.session.is_idle() {
+            state.evicted = true;
+            shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
+            agents.remove(&id);
+            shared.metrics.agents_evicted.inc();
+            return true;
+        }
     }
-    state.evicted = true;
-    shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
-    agents.remove(&id);
-    shared.metrics.agents_evicted.inc();
-    true
 }
 
 /// A random name for one incarnation of a trace: 16 hexadecimal digits.

@@ -106,6 +106,18 @@ pub(crate) enum Role {
 }
 
 impl EventType {
+    /// The name that JSON and conditions have for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Response => "response",
+            Self::ToolCall => "tool_call",
+            Self::ToolResult => "tool_result",
+            Self::Error => "error",
+            Self::Log => "log",
+        }
+    }
+
     pub(crate) fn role(self) -> Role {
         match self {
             Self::Prompt | Self::ToolCall => Role::Opens,
@@ -132,6 +144,19 @@ pub(crate) enum Effect {
     Read,
     Idempotent,
     Mutating,
+}
+
+impl Effect {
+    /// The name that JSON and conditions have for it; nothing where it is not known.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Pure => Some("pure"),
+            Self::Read => Some("read"),
+            Self::Idempotent => Some("idempotent"),
+            Self::Mutating => Some("mutating"),
+        }
+    }
 }
 
 /// A decision other than proceed, which an agent has to say it obeys.
@@ -226,6 +251,28 @@ pub(crate) struct Details {
     pub(crate) metadata: Option<Payload>,
 }
 
+impl Details {
+    /// The tokens of a step: as they were counted, or else in and out together.
+    pub(crate) fn tokens(&self) -> u64 {
+        let both = || self.input_tokens.unwrap_or(0).saturating_add(self.output_tokens.unwrap_or(0));
+        self.token_count.unwrap_or_else(both)
+    }
+}
+
+/// How an event's run stood when it came, it included: kept with it, so that a condition tried on the record sees
+/// what it would have seen live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Surroundings {
+    /// How many nodes lie above, as far as they were reported.
+    pub(crate) depth: u32,
+    /// How many times in a row the run opened this type, name and data; 0 for what opens nothing.
+    pub(crate) repeats: u32,
+    pub(crate) run_events: u64,
+    pub(crate) run_tokens: u64,
+    /// Since the run's first event, without the time that it was held.
+    pub(crate) run_elapsed_ms: u64,
+}
+
 /// One recorded step, immutable.
 #[derive(Debug)]
 pub(crate) struct Event {
@@ -245,21 +292,37 @@ pub(crate) struct Event {
     pub(crate) accepts: Accepts,
     pub(crate) request_id: Option<Arc<str>>,
     pub(crate) run_end: bool,
+    /// On the steady clock.
+    pub(crate) recorded_at: Duration,
+    pub(crate) context: Surroundings,
 }
 
-/// What an event is charged beside its payload, in bytes; texts of its own are a rounding error to it.
+/// What an event is charged beside its texts, in bytes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 
 impl Event {
-    /// What the event counts against the byte limits.
+    /// What the event counts against the byte limits: its payload, its other texts, and a flat charge.
     pub(crate) fn bytes(&self) -> usize {
-        Self::charge(&self.data, self.details.as_ref().and_then(|details| details.metadata.as_ref()))
+        let none = Details::default();
+        let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
+        charge(&self.data, self.details.as_deref().unwrap_or(&none), labels, self.match_key.as_deref())
     }
+}
 
-    /// What an event with these payloads counts: their JSON and a flat charge.
-    pub(crate) fn charge(data: &Payload, metadata: Option<&Payload>) -> usize {
-        EVENT_OVERHEAD_BYTES + data.json.len() + metadata.map_or(0, |metadata| metadata.json.len())
+impl Report {
+    /// What the event will count, but for a node id that it is still to be given.
+    pub(crate) fn bytes(&self) -> usize {
+        let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
+        charge(&self.data, &self.details, labels, self.match_key.as_deref())
     }
+}
+
+fn charge(data: &Payload, details: &Details, labels: [&Option<Arc<str>>; 4], match_key: Option<&str>) -> usize {
+    let labels: usize = labels.into_iter().flatten().map(|label| label.len()).sum();
+    let details = details.metadata.as_ref().map_or(0, |metadata| metadata.json.len())
+        + details.model.as_ref().map_or(0, |model| model.len())
+        + details.checkpoint_id.as_ref().map_or(0, |id| id.len());
+    EVENT_OVERHEAD_BYTES + data.json.len() + labels + details + match_key.map_or(0, str::len)
 }
 
 /// What an agent is to do with a step.
@@ -315,6 +378,17 @@ pub(crate) struct Ended {
     pub(crate) before: Option<Payload>,
 }
 
+impl Ended {
+    /// What it counts against the byte limits: a flat charge, and the data that it decided on.
+    pub(crate) fn bytes(&self) -> usize {
+        let data = match &self.decision {
+            Decision::Edit { data, .. } | Decision::Fulfil { data } | Decision::Fail { data, .. } => data.as_ref(),
+            Decision::Proceed | Decision::Abort { .. } => None,
+        };
+        EVENT_OVERHEAD_BYTES + data.map_or(0, |data| data.json.len())
+    }
+}
+
 /// What a Trace call is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -325,4 +399,6 @@ pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
     pub(crate) held_for: Duration,
     pub(crate) decision: Decision,
+    /// A policy stops the step, and its agent obeys neither fail nor abort: the call itself must fail.
+    pub(crate) refused: bool,
 }

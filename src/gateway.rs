@@ -5,6 +5,7 @@
 pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod body;
+pub(crate) mod breakpoints;
 pub(crate) mod error;
 pub(crate) mod openapi;
 pub(crate) mod ops;
@@ -15,7 +16,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::Request,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, patch, post},
 };
 use tonic::{Code, Status};
 
@@ -59,6 +60,9 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/agent/{agent_id}/debug/release", post(api::release))
         .route("/agent/{agent_id}/debug/clear", post(api::clear))
         .route("/agent/{agent_id}/debug/status", get(api::status))
+        .route("/agent/{agent_id}/debug/breakpoints", post(breakpoints::create).get(breakpoints::list))
+        .route("/agent/{agent_id}/debug/breakpoints/test", post(breakpoints::test))
+        .route("/agent/{agent_id}/debug/breakpoints/{id}", patch(breakpoints::update).delete(breakpoints::delete))
         .route("/assets/{file}", get(assets::asset))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

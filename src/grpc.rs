@@ -13,7 +13,7 @@ use tonic_types::ErrorDetails;
 
 use crate::{
     config::{Scope, Scopes},
-    convert::{frame, request, response},
+    convert::{breakpoint, frame, request, response},
     debugger::{Debugger, Page, error::Error},
     proto::{self, EncodedFrame, server::debugger_service_server::DebuggerService},
     session::Part,
@@ -122,7 +122,8 @@ impl DebuggerService for Service {
         let agent = request::agent_id(&request.agent_id)?;
         let run = request::run_id(request.run_id.as_deref())?;
         let seq = request.seq.map(request::seq).transpose()?;
-        let moved = self.debugger.step(&agent, run.as_ref(), seq, &actor)?;
+        let reach = request::reach(request.granularity)?;
+        let moved = self.debugger.step(&agent, run.as_ref(), seq, reach, &actor)?;
         audit("step", &actor, agent.as_str(), moved.released.first().map(|seq| seq.0));
         Ok(Response::new(response::step(moved)))
     }
@@ -206,6 +207,70 @@ impl DebuggerService for Service {
         let last = agents.last().filter(|_| more).map(|(id, _)| id.as_str().to_owned());
         let agents = agents.into_iter().map(|(id, status)| response::summary(&id, status)).collect();
         Ok(Response::new(proto::ListAgentsResponse { agents, next_page_token: last.unwrap_or_default() }))
+    }
+
+    async fn create_breakpoint(
+        &self,
+        request: Request<proto::CreateBreakpointRequest>,
+    ) -> Result<Response<proto::CreateBreakpointResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let made = self.debugger.create_breakpoint(&agent, breakpoint::spec(request.breakpoint)?)?;
+        audit("create breakpoint", &actor, agent.as_str(), None);
+        Ok(Response::new(proto::CreateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&made)) }))
+    }
+
+    async fn list_breakpoints(
+        &self,
+        request: Request<proto::ListBreakpointsRequest>,
+    ) -> Result<Response<proto::ListBreakpointsResponse>, Status> {
+        allowed(&request, Scope::View)?;
+        let agent = request::agent_id(&request.get_ref().agent_id)?;
+        let breakpoints = self.debugger.breakpoints(&agent).iter().map(breakpoint::breakpoint).collect();
+        Ok(Response::new(proto::ListBreakpointsResponse { breakpoints }))
+    }
+
+    async fn update_breakpoint(
+        &self,
+        request: Request<proto::UpdateBreakpointRequest>,
+    ) -> Result<Response<proto::UpdateBreakpointResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let change = request.breakpoint.unwrap_or_default();
+        let id = breakpoint::id(&change.id)?;
+        let fields = request.update_mask.unwrap_or_default().paths;
+        let updated = self.debugger.update_breakpoint(&agent, id, |now| breakpoint::merged(now, change, &fields))?;
+        audit("update breakpoint", &actor, agent.as_str(), None);
+        Ok(Response::new(proto::UpdateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&updated)) }))
+    }
+
+    async fn delete_breakpoint(
+        &self,
+        request: Request<proto::DeleteBreakpointRequest>,
+    ) -> Result<Response<proto::DeleteBreakpointResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        self.debugger.delete_breakpoint(&agent, breakpoint::id(&request.id)?)?;
+        audit("delete breakpoint", &actor, agent.as_str(), None);
+        Ok(Response::new(proto::DeleteBreakpointResponse {}))
+    }
+
+    async fn test_breakpoint(
+        &self,
+        request: Request<proto::TestBreakpointRequest>,
+    ) -> Result<Response<proto::TestBreakpointResponse>, Status> {
+        allowed(&request, Scope::View)?;
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let spec = breakpoint::spec(request.breakpoint)?;
+        let debugger = self.debugger.clone();
+        // A full record takes a while: on a thread that may block.
+        let tested = tokio::task::spawn_blocking(move || debugger.test_breakpoint(&agent, &spec)).await;
+        let tested = tested.map_err(|_| Error::ShuttingDown)??;
+        Ok(Response::new(breakpoint::tested(tested)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! One session: what an agent recorded, where the debugger stands, who is held.
 //!
 //! ```text
-//!            attach                                pause | step
-//! Detached ─────────▶ Paused ◀──────────────────────────────── Running
+//!            attach                  pause | step | breakpoint | target reached
+//! Detached ─────────▶ Paused ◀──────────────────────────────── Running, Stepping
 //!     ▲                 │  step: release one, stay Paused         ▲
 //!     │                 └── continue: release all ────────────────┘
 //!     └── the last debugger left and its grace is over: release all, no holds
@@ -13,18 +13,24 @@
 //! the fold of the changes that were applied.
 //!
 //! Invariants: `position <= total`; whoever sees an event can already release it, because a [`Change::Recorded`]
-//! brings its hold along; while detached nobody is held; each hold ends once.
+//! brings its hold along; while detached nobody is held but by an approval gate; each hold ends once.
 
 mod apply;
+pub(crate) mod breakpoint;
+pub(crate) mod condition;
+mod facts;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod hold;
 pub(crate) mod node;
 #[cfg(test)]
 mod properties;
+mod stepping;
+pub(crate) mod template;
 #[cfg(test)]
 mod tests;
-mod verb;
+mod trace;
+pub(crate) mod verb;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,21 +38,26 @@ use std::{
     time::Duration,
 };
 
-use crate::event::{Answer, Decision, Ended, Event, Moment, Outcome, Report, Role, RunId, Seq};
+use crate::event::{Answer, Ended, Event, RunId, Seq};
+use breakpoint::Breakpoint;
 pub(crate) use hold::{Hold, HoldReason, Refusal};
 use node::OpenNodes;
+use stepping::Lineage;
 
-/// Runs that may have a mode of their own, seen or not.
+/// Runs that may have a mode of their own, seen or not; and aborted ones that are remembered.
 pub(crate) const MAX_RUN_MODES: usize = 1_000;
+const MAX_ABORTED_RUNS: usize = 1_000;
 
 /// Who ended a hold where nobody decided.
 pub(crate) const NOBODY: &str = "debugger";
 
 /// What a run does at its next step, while a debugger is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Running,
     Paused(HoldReason),
+    /// Running, to the end of this node.
+    Stepping(Arc<str>),
 }
 
 /// How a subscriber takes part.
@@ -71,6 +82,8 @@ pub(crate) enum Change {
     Mode { run: Option<RunId>, mode: Mode },
     /// The run was stopped: its later events are answered abort.
     Aborted { run: RunId, reason: Box<str> },
+    /// Aborts end: of one run, or of all.
+    Lifted { run: Option<RunId> },
     /// A subscriber came.
     Joined(Part),
     /// A subscriber went.
@@ -79,6 +92,10 @@ pub(crate) enum Change {
     Detached,
     /// The trace is dropped, a new epoch begins.
     Cleared { epoch: Arc<str> },
+    /// A breakpoint is now this: made, changed, or hit.
+    Breakpoint(Breakpoint),
+    /// A breakpoint is gone.
+    BreakpointGone(u64),
 }
 
 /// A numbered event and what becomes of its Trace.
@@ -90,6 +107,10 @@ pub(crate) struct Recorded {
     pub(crate) fingerprint: u64,
     /// What the caller is told where it is not held.
     pub(crate) answer: Answer,
+    /// What the event opened, as a number: equal for equal type, name and data.
+    likeness: u64,
+    /// It was to wait, and there was no room.
+    pub(crate) over_limit: bool,
 }
 
 /// What is known of a request that came before.
@@ -119,10 +140,20 @@ struct Run {
     aborted: Option<Box<str>>,
     last: Seq,
     open: OpenNodes,
+    lineage: Lineage,
+    /// Events and tokens since the run began, trimmed or not.
+    events: u64,
+    tokens: u64,
+    began: Option<Duration>,
+    /// How long it was held in all, and since when it is.
+    held_for: Duration,
+    held_since: Option<Duration>,
+    /// What was opened last, and how many times in a row.
+    repeats: (u64, u32),
 }
 
 impl Run {
-    /// Whether anything would be lost with it.
+    /// Whether nothing would be lost with it.
     fn is_blank(&self) -> bool {
         self.retained == 0 && self.held == 0 && self.mode.is_none() && self.aborted.is_none()
     }
@@ -163,9 +194,17 @@ pub(crate) struct Session {
     attached: bool,
     debuggers: u32,
     observers: u32,
+    /// A verb set the mode while no debugger was there: it waits for the next one.
+    asked: bool,
     runs: HashMap<RunId, Run>,
     holds: BTreeMap<Seq, Hold>,
     requests: HashMap<Arc<str>, Remembered>,
+    breakpoints: BTreeMap<u64, Breakpoint>,
+    next_breakpoint: u64,
+    /// Grows with every change of the breakpoints.
+    breakpoint_revision: u64,
+    /// Runs that step to a target.
+    stepping: usize,
     /// Grows with every change that people see in the state snapshot.
     revision: u64,
 }
@@ -184,9 +223,14 @@ impl Session {
             attached: false,
             debuggers: 0,
             observers: 0,
+            asked: false,
             runs: HashMap::new(),
             holds: BTreeMap::new(),
             requests: HashMap::new(),
+            breakpoints: BTreeMap::new(),
+            next_breakpoint: 1,
+            breakpoint_revision: 0,
+            stepping: 0,
             revision: 0,
         }
     }
@@ -223,9 +267,15 @@ impl Session {
         (self.total() > 0).then(|| (Seq(self.first), Seq(self.next - 1)))
     }
 
-    /// Nothing while detached.
+    /// The mode of unnamed runs, or of one that steps to a target. Nothing while detached.
     pub(crate) fn mode(&self) -> Option<Mode> {
-        self.attached.then_some(self.mode)
+        let stepping =
+            || self.runs.values().find_map(|run| run.mode.clone().filter(|mode| matches!(mode, Mode::Stepping(_))));
+        let mode = match self.stepping {
+            0 => None,
+            _ => stepping(),
+        };
+        self.attached.then(|| mode.unwrap_or_else(|| self.mode.clone()))
     }
 
     pub(crate) fn debuggers(&self) -> u32 {
@@ -247,7 +297,8 @@ impl Session {
 
     /// Whether an empty chair is all that would be lost with this session beside its trace.
     pub(crate) fn is_idle(&self) -> bool {
-        !self.attached && self.observers == 0 && self.holds.is_empty()
+        let has_gate = self.breakpoints.values().any(Breakpoint::is_gate);
+        !self.attached && self.observers == 0 && self.holds.is_empty() && !has_gate
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -261,7 +312,7 @@ impl Session {
         runs.truncate(most);
         let view = |(id, run): (&RunId, &Run)| RunView {
             run_id: id.clone(),
-            mode: self.attached.then(|| run.mode.unwrap_or(self.mode)),
+            mode: self.attached.then(|| run.mode.as_ref().unwrap_or(&self.mode).clone()),
             finished: run.finished,
             events: run.retained,
             held: run.held,
@@ -279,64 +330,12 @@ impl Session {
         }
     }
 
-    /// Numbers a reported step, finds its node and says whether it is held.
-    ///
-    /// `room` is whether the process can hold another Trace. Where it cannot, or this session has its fill, the
-    /// step is recorded and passes: a limit never stops an agent that only records.
-    pub(crate) fn trace(&self, report: Report, fingerprint: u64, room: bool, now: Moment) -> Recorded {
-        let seq = Seq(self.next);
-        let run = self.runs.get(&report.run_id);
-        let node_id = report.node_id.or_else(|| match report.kind.role() {
-            Role::Opens => Some(format!("n{}", seq.0).into()),
-            Role::Closes => run?.open.only_match(report.kind, report.name.as_deref()),
-            Role::Neither => None,
-        });
-        let decision = match run.and_then(|run| run.aborted.clone()) {
-            Some(reason) => Decision::Abort { reason },
-            None => Decision::Proceed,
-        };
-        let event = Arc::new(Event {
-            seq,
-            at: now.wall,
-            run_id: report.run_id,
-            kind: report.kind,
-            data: report.data,
-            node_id,
-            parent_id: report.parent_id,
-            name: report.name,
-            start: report.start.unwrap_or(now.wall),
-            details: (report.details != Default::default()).then(|| Box::new(report.details)),
-            effect: report.effect,
-            match_key: report.match_key,
-            accepts: report.accepts,
-            request_id: report.request_id,
-            run_end: report.run_end,
-        });
-        let answer = Answer {
-            seq,
-            total: self.total() + 1,
-            run_id: event.run_id.clone(),
-            node_id: event.node_id.clone(),
-            outcome: Outcome::NotHeld,
-            held_for: Duration::ZERO,
-            decision,
-        };
-        let stop = match run.and_then(|run| run.mode).unwrap_or(self.mode) {
-            Mode::Paused(reason) if self.attached && answer.decision == Decision::Proceed => Some(reason),
-            _ => None,
-        };
-        let hold = stop.filter(|_| report.may_hold && room && self.holds.len() < self.max_holds).map(|reason| Hold {
-            event: event.clone(),
-            reason,
-            since: now,
-            total: answer.total,
-            default: answer.decision.clone(),
-        });
-        Recorded { event, hold, fingerprint, answer }
+    /// The breakpoints, in the order of their making.
+    pub(crate) fn breakpoints(&self) -> impl Iterator<Item = &Breakpoint> {
+        self.breakpoints.values()
     }
 
-    /// Whether a Trace of this run would wait now, were there room.
-    pub(crate) fn would_hold(&self, run_id: &RunId) -> bool {
-        self.attached && self.runs.get(run_id).and_then(|run| run.mode).unwrap_or(self.mode) != Mode::Running
+    pub(crate) fn breakpoint_revision(&self) -> u64 {
+        self.breakpoint_revision
     }
 }

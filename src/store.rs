@@ -35,11 +35,11 @@ impl Entry {
         }
     }
 
-    /// What it counts against the byte limits. An ending is charged with its event.
+    /// What it counts against the byte limits.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Event(event) => event.bytes(),
-            Self::Ended(_) => 0,
+            Self::Ended(ended) => ended.bytes(),
         }
     }
 }
@@ -53,12 +53,12 @@ pub(crate) enum Wire {
 
 /// A value with its encodings, each made once, by whoever needs it first.
 #[derive(Debug)]
-pub(crate) struct Shared<T> {
+pub(crate) struct Encoded<T> {
     pub(crate) value: T,
     encodings: [OnceLock<Bytes>; 2],
 }
 
-impl<T> Shared<T> {
+impl<T> Encoded<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { value, encodings: Default::default() }
     }
@@ -79,7 +79,7 @@ pub(crate) struct Record {
 }
 
 /// A record as readers share it.
-pub(crate) type SharedRecord = Arc<Shared<Record>>;
+pub(crate) type SharedRecord = Arc<Encoded<Record>>;
 
 /// An agent's log. Offsets are never used twice, cleared or not.
 pub(crate) trait Log: Send {
@@ -95,8 +95,8 @@ pub(crate) trait Log: Send {
     /// Adds up to `most` records from `from` on to `into`; from the oldest, where `from` is gone.
     fn read(&self, from: Offset, most: usize, into: &mut Vec<SharedRecord>);
 
-    /// Drops the oldest event, and the endings that follow it, and returns the event.
-    fn trim(&mut self) -> Option<Arc<Event>>;
+    /// Drops the oldest event, and the endings that follow it, and returns the event and the bytes that went.
+    fn trim(&mut self) -> Option<(Arc<Event>, usize)>;
 
     /// Drops everything; a new epoch begins.
     fn clear(&mut self, epoch: Arc<str>);

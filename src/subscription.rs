@@ -19,7 +19,7 @@ use crate::{
     debugger::{Agent, Snapshot, agent::State, error::Error},
     event::{RunId, Seq},
     session::{Part, Position},
-    store::{Entry, Offset, Record, Shared, SharedRecord},
+    store::{Encoded, Entry, Offset, Record, SharedRecord},
 };
 
 /// The records in one batch at most, and the payload bytes after which it is full.
@@ -74,7 +74,7 @@ pub(crate) struct Subscribe {
 pub(crate) enum Frame {
     Record(SharedRecord),
     Position(Position, ResumeToken),
-    State(Arc<Shared<Snapshot>>, ResumeToken),
+    State(Arc<Encoded<Snapshot>>, ResumeToken),
     Cleared(ResumeToken),
     Gap { from: Seq, to: Seq, at: ResumeToken },
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{Named, milliseconds, seconds, to_span, to_timestamp};
 use crate::{
-    event::{self, Ended, EventType, Payload},
+    event::{self, Ended, Payload},
     proto::{self, decision::Action},
 };
 
@@ -59,7 +59,7 @@ pub(crate) fn event(event: &event::Event) -> Event<'_> {
     let details = event.details.as_deref();
     let unix = |time| seconds(&to_timestamp(time));
     Event {
-        r#type: event_type(event.kind),
+        r#type: event.kind.name(),
         seq: event.seq.0,
         data: raw(&event.data),
         run_id: event.run_id.as_str(),
@@ -78,26 +78,9 @@ pub(crate) fn event(event: &event::Event) -> Event<'_> {
         checkpoint_id: details.and_then(|details| details.checkpoint_id.as_deref()),
         metadata: details.and_then(|details| details.metadata.as_ref()).map(raw),
         ts: unix(event.at),
-        effect: match event.effect {
-            event::Effect::Unknown => None,
-            event::Effect::Pure => Some("pure"),
-            event::Effect::Read => Some("read"),
-            event::Effect::Idempotent => Some("idempotent"),
-            event::Effect::Mutating => Some("mutating"),
-        },
+        effect: event.effect.name(),
         match_key: event.match_key.as_deref(),
         run_end: event.run_end,
-    }
-}
-
-fn event_type(kind: EventType) -> &'static str {
-    match kind {
-        EventType::Prompt => "prompt",
-        EventType::Response => "response",
-        EventType::ToolCall => "tool_call",
-        EventType::ToolResult => "tool_result",
-        EventType::Error => "error",
-        EventType::Log => "log",
     }
 }
 
@@ -223,8 +206,12 @@ pub(crate) struct Held {
     name: Option<String>,
     #[schema(value_type = f64)]
     held_ms: Number,
+    /// `step`, `pause` or `breakpoint`.
     reason: String,
     accepts: Vec<String>,
+    breakpoint_ids: Vec<String>,
+    /// Whether only an explicit release opens it.
+    gate: bool,
 }
 
 pub(crate) fn held(held: proto::Held) -> Held {
@@ -236,6 +223,53 @@ pub(crate) fn held(held: proto::Held) -> Held {
         held_ms: milliseconds(&held.held_for.unwrap_or_default()),
         reason: proto::HoldReason::json_name(held.reason),
         accepts: held.accepts.into_iter().map(proto::Verb::json_name).collect(),
+        breakpoint_ids: held.breakpoint_ids,
+        gate: held.gate,
+    }
+}
+
+/// Where to stop, or to log.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Breakpoint {
+    id: String,
+    types: Vec<String>,
+    name: String,
+    run_id: Option<String>,
+    condition: String,
+    hit_condition: String,
+    log_message: String,
+    once: bool,
+    enabled: bool,
+    all_stop: bool,
+    /// `skip` or `hold`.
+    unattended: String,
+    #[schema(value_type = Option<f64>)]
+    timeout_ms: Option<Number>,
+    /// `fail` or `proceed`.
+    on_timeout: String,
+    /// The events for which the condition held.
+    hits: u64,
+    /// Why the last evaluation failed, or why the service switched it off.
+    problem: String,
+}
+
+pub(crate) fn breakpoint(breakpoint: proto::Breakpoint) -> Breakpoint {
+    Breakpoint {
+        id: breakpoint.id,
+        types: breakpoint.types.into_iter().map(proto::EventType::json_name).collect(),
+        name: breakpoint.name,
+        run_id: breakpoint.run_id,
+        condition: breakpoint.condition,
+        hit_condition: breakpoint.hit_condition,
+        log_message: breakpoint.log_message,
+        once: breakpoint.once,
+        enabled: breakpoint.enabled.unwrap_or(true),
+        all_stop: breakpoint.all_stop,
+        unattended: proto::Unattended::json_name(breakpoint.unattended),
+        timeout_ms: breakpoint.timeout.as_ref().map(milliseconds),
+        on_timeout: proto::OnTimeout::json_name(breakpoint.on_timeout),
+        hits: breakpoint.hits,
+        problem: breakpoint.problem,
     }
 }
 
@@ -247,6 +281,8 @@ pub(crate) struct State {
     held: Vec<Held>,
     debuggers: u32,
     observers: u32,
+    /// Grows with every change of the breakpoints, hits included.
+    breakpoint_revision: u64,
 }
 
 pub(crate) fn state(state: &proto::State) -> State {
@@ -256,5 +292,6 @@ pub(crate) fn state(state: &proto::State) -> State {
         held: state.held.iter().cloned().map(held).collect(),
         debuggers: state.debuggers,
         observers: state.observers,
+        breakpoint_revision: state.breakpoint_revision,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         Accepts, AgentId, Decision, Details, Effect, EventType, Form, Payload, Report, RunId, Seq, Verb, check_id,
     },
     proto::{self, release_request::Action, trace_request},
-    session::Part,
+    session::{Part, verb::Reach},
     subscription::{ResumeToken, Subscribe},
 };
 
@@ -39,7 +39,7 @@ pub(crate) fn run_id(text: Option<&str>) -> Result<Option<RunId>, Error> {
 
 pub(crate) fn trace(request: proto::TraceRequest) -> Result<Traced, Error> {
     let agent = agent_id(&request.agent_id)?;
-    let kind = event_type(request.r#type)?;
+    let kind = event_type("type", request.r#type)?;
     let (data, mut hints) = match &request.payload {
         None => (Payload { json: "{}".into(), form: Form::Json }, Hints::default()),
         Some(trace_request::Payload::DataJson(text)) => from_json("data", text)?,
@@ -151,6 +151,16 @@ pub(crate) fn seq(number: u64) -> Result<Seq, Error> {
     }
 }
 
+pub(crate) fn reach(number: i32) -> Result<Reach, Error> {
+    use proto::StepGranularity as Wire;
+    match Wire::try_from(number) {
+        Ok(Wire::Unspecified | Wire::Into) => Ok(Reach::Into),
+        Ok(Wire::Over) => Ok(Reach::Over),
+        Ok(Wire::Out) => Ok(Reach::Out),
+        Err(_) => Err(Error::invalid("granularity", "must be into, over or out")),
+    }
+}
+
 pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subscribe), Error> {
     let part = match proto::Mode::try_from(request.mode) {
         Ok(proto::Mode::Unspecified | proto::Mode::Debug) => Part::Debugger,
@@ -185,7 +195,7 @@ pub(crate) fn page_token(token: &str) -> Result<Option<ResumeToken>, Error> {
     }
 }
 
-fn event_type(number: i32) -> Result<EventType, Error> {
+pub(super) fn event_type(field: &'static str, number: i32) -> Result<EventType, Error> {
     use proto::EventType as Wire;
     Ok(match Wire::try_from(number) {
         Ok(Wire::Prompt) => EventType::Prompt,
@@ -195,7 +205,7 @@ fn event_type(number: i32) -> Result<EventType, Error> {
         Ok(Wire::Error) => EventType::Error,
         Ok(Wire::Log) => EventType::Log,
         Ok(Wire::Unspecified) | Err(_) => {
-            return Err(Error::invalid("type", "must be prompt, response, tool_call, tool_result, error or log"));
+            return Err(Error::invalid(field, "must be prompt, response, tool_call, tool_result, error or log"));
         }
     })
 }

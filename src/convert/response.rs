@@ -1,5 +1,7 @@
 //! Responses and frames: from the domain to protobuf.
 
+use prost::Message;
+
 use super::{payload::to_struct, to_duration, to_span, to_timestamp};
 use crate::{
     debugger::{Moved, Page, Snapshot, Status, agent::HeldView},
@@ -8,6 +10,9 @@ use crate::{
     session::{HoldReason, Mode, Position, RunView},
     store::{Entry, SharedRecord},
 };
+
+/// The largest Struct sent: what came as one in a message of 4 MiB goes back as one.
+const MAX_STRUCT_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// What a Trace is told, its payload in the form of the event's own; where that had none, as it was decided.
 pub(crate) fn trace(answer: Answer, form: Option<Form>) -> proto::TraceResponse {
@@ -42,7 +47,7 @@ pub(crate) fn status(agent: &AgentId, status: Status) -> proto::StatusResponse {
         total_events: status.at.total,
         position: status.at.position,
         has_listener: status.snapshot.debuggers + status.snapshot.observers > 0,
-        mode: run_mode(status.snapshot.mode).into(),
+        mode: run_mode(status.snapshot.mode.as_ref()).into(),
         debuggers: status.snapshot.debuggers,
         observers: status.snapshot.observers,
         held: status.snapshot.held.iter().map(held).collect(),
@@ -58,7 +63,7 @@ pub(crate) fn summary(agent: &AgentId, status: Status) -> proto::AgentSummary {
     proto::AgentSummary {
         agent_id: agent.as_str().to_owned(),
         total_events: status.at.total,
-        mode: run_mode(status.snapshot.mode).into(),
+        mode: run_mode(status.snapshot.mode.as_ref()).into(),
         held: u32::try_from(status.snapshot.held.len()).unwrap_or(u32::MAX),
         debuggers: status.snapshot.debuggers,
         observers: status.snapshot.observers,
@@ -85,10 +90,11 @@ pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
 
 pub(crate) fn state(snapshot: &Snapshot) -> proto::State {
     proto::State {
-        mode: run_mode(snapshot.mode).into(),
+        mode: run_mode(snapshot.mode.as_ref()).into(),
         held: snapshot.held.iter().map(held).collect(),
         debuggers: snapshot.debuggers,
         observers: snapshot.observers,
+        breakpoint_revision: snapshot.breakpoint_revision,
     }
 }
 
@@ -161,13 +167,15 @@ fn decision(decision: &event::Decision, wanted: Option<Form>) -> proto::Decision
     proto::Decision { action: Some(action) }
 }
 
-/// A payload in its form. Text that no Struct can hold (a lone surrogate) goes as text.
+/// A payload in its form. What no Struct can hold (a lone surrogate) goes as text, and so does what would be too large
+/// as one: every number is eleven bytes there.
 fn form<T>(
     payload: &Payload,
     as_struct: impl FnOnce(prost_types::Struct) -> T,
     as_json: impl FnOnce(String) -> T,
 ) -> T {
-    match (payload.form == Form::Struct).then(|| to_struct(payload)).flatten() {
+    let data = (payload.form == Form::Struct).then(|| to_struct(payload)).flatten();
+    match data.filter(|data| data.encoded_len() <= MAX_STRUCT_BYTES) {
         Some(data) => as_struct(data),
         None => as_json(payload.json.to_string()),
     }
@@ -183,27 +191,36 @@ fn held(view: &HeldView) -> proto::Held {
         reason: match view.reason {
             HoldReason::Step => proto::HoldReason::Step,
             HoldReason::Pause => proto::HoldReason::Pause,
+            HoldReason::Breakpoint => proto::HoldReason::Breakpoint,
         }
         .into(),
         accepts: view.event.accepts.iter().map(|verb| wire_verb(verb).into()).collect(),
+        breakpoint_ids: view.breakpoints.iter().map(|id| breakpoint_id(*id)).collect(),
+        gate: view.gate,
     }
+}
+
+/// The name of a breakpoint on the wire.
+pub(super) fn breakpoint_id(number: u64) -> String {
+    format!("b{number}")
 }
 
 fn run(run: RunView) -> proto::Run {
     proto::Run {
         run_id: run.run_id.as_str().to_owned(),
-        mode: run_mode(run.mode).into(),
+        mode: run_mode(run.mode.as_ref()).into(),
         finished: run.finished,
         events: run.events,
         held: run.held,
     }
 }
 
-fn run_mode(mode: Option<Mode>) -> proto::RunMode {
+fn run_mode(mode: Option<&Mode>) -> proto::RunMode {
     match mode {
         None => proto::RunMode::Detached,
         Some(Mode::Running) => proto::RunMode::Running,
         Some(Mode::Paused(_)) => proto::RunMode::Paused,
+        Some(Mode::Stepping(_)) => proto::RunMode::Stepping,
     }
 }
 
@@ -216,7 +233,7 @@ fn wire_verb(verb: event::Verb) -> proto::Verb {
     }
 }
 
-fn event_type(kind: event::EventType) -> proto::EventType {
+pub(super) fn event_type(kind: event::EventType) -> proto::EventType {
     match kind {
         event::EventType::Prompt => proto::EventType::Prompt,
         event::EventType::Response => proto::EventType::Response,

@@ -10,13 +10,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::AbortHandle};
 
 use super::{ORPHAN_GRACE, Shared, Status, waiter::Waiters};
 use crate::{
-    event::{Event, Moment, Outcome, Report, Seq, Timestamp},
+    event::{Event, Moment, Outcome, Seq, Timestamp},
     session::{Change, Hold, HoldReason, Mode, Part, Recorded, Session},
-    store::{self, Entry, Log, memory::MemoryLog},
+    store::{Encoded, Entry, Log, memory::MemoryLog},
 };
 
 /// One agent. Its state is behind a lock that is held for a step at a time, never while waiting.
@@ -35,10 +35,11 @@ pub(crate) struct State {
     pub(crate) log: Box<dyn Log>,
     pub(crate) waiters: HashMap<Seq, Waiters>,
     pub(crate) subscribers: HashMap<u64, Arc<AtomicU64>>,
-    snapshot: Option<(u64, Arc<store::Shared<Snapshot>>)>,
+    snapshot: Option<(u64, Arc<Encoded<Snapshot>>)>,
     pub(crate) last_event: Option<Timestamp>,
     /// Counts the times that the last debugger left, so that an old grace knows itself.
     departures: u64,
+    grace: Option<AbortHandle>,
     /// The registry has forgotten this agent: look it up again.
     pub(crate) evicted: bool,
 }
@@ -52,6 +53,8 @@ pub(crate) struct Snapshot {
     pub(crate) held: Vec<HeldView>,
     pub(crate) debuggers: u32,
     pub(crate) observers: u32,
+    /// Grows with every change of the breakpoints.
+    pub(crate) breakpoint_revision: u64,
 }
 
 /// One Trace that waits, as people see it.
@@ -60,6 +63,9 @@ pub(crate) struct HeldView {
     pub(crate) event: Arc<Event>,
     pub(crate) reason: HoldReason,
     pub(crate) held_for: Duration,
+    pub(crate) breakpoints: Vec<u64>,
+    /// Only an explicit release opens it.
+    pub(crate) gate: bool,
 }
 
 impl Agent {
@@ -72,6 +78,7 @@ impl Agent {
             snapshot: None,
             last_event: None,
             departures: 0,
+            grace: None,
             evicted: false,
         };
         Self { shared, state: Mutex::new(state), wake: watch::Sender::new(()), last_used: AtomicU64::new(0) }
@@ -115,6 +122,7 @@ impl Agent {
                     if let Some(waiters) = state.waiters.remove(&ended.seq) {
                         waiters.answer(&answer);
                     }
+                    self.shared.bytes.fetch_add(ended.bytes(), Ordering::Relaxed);
                     state.log.append(Entry::Ended(ended));
                 }
                 Change::Cleared { epoch } => {
@@ -127,6 +135,9 @@ impl Agent {
                 | Change::Moved(_)
                 | Change::Mode { .. }
                 | Change::Aborted { .. }
+                | Change::Lifted { .. }
+                | Change::Breakpoint(_)
+                | Change::BreakpointGone(_)
                 | Change::Detached => {}
             }
         }
@@ -145,8 +156,8 @@ impl Agent {
             if !full {
                 return;
             }
-            let Some(event) = state.log.trim() else { return };
-            self.shared.bytes.fetch_sub(event.bytes(), Ordering::Relaxed);
+            let Some((event, freed)) = state.log.trim() else { return };
+            self.shared.bytes.fetch_sub(freed, Ordering::Relaxed);
             self.shared.metrics.dropped_events.inc();
             state.session.apply(&Change::Trimmed(event));
         }
@@ -166,13 +177,16 @@ impl Agent {
             self.detach(&mut state);
             return;
         }
-        self.shared.runtime.spawn(async move {
+        let timer = self.shared.runtime.spawn(async move {
             tokio::time::sleep(grace).await;
             let mut state = agent.state.lock();
             if state.departures == departure {
                 agent.detach(&mut state);
             }
         });
+        if let Some(earlier) = state.grace.replace(timer.abort_handle()) {
+            earlier.abort();
+        }
     }
 
     fn detach(&self, state: &mut State) {
@@ -189,13 +203,14 @@ impl Agent {
         }
         let Some(waiters) = state.waiters.get_mut(&seq) else { return };
         let (orphaned, agent) = (waiters.orphaned(), self.clone());
-        self.shared.runtime.spawn(async move {
+        let timer = self.shared.runtime.spawn(async move {
             tokio::time::sleep(ORPHAN_GRACE).await;
             let mut state = agent.state.lock();
             if state.waiters.get(&seq).is_some_and(|waiters| waiters.is_orphan_since(orphaned)) {
                 agent.give_up(&mut state, seq, Outcome::TimedOut);
             }
         });
+        waiters.set_timer(timer.abort_handle());
     }
 
     /// Ends a hold without a verb, if it is not over already.
@@ -220,12 +235,12 @@ impl State {
     }
 
     /// The snapshot of now, made once for all who look at this revision.
-    pub(crate) fn snapshot(&mut self, now: Moment) -> Arc<store::Shared<Snapshot>> {
+    pub(crate) fn snapshot(&mut self, now: Moment) -> Arc<Encoded<Snapshot>> {
         let revision = self.session.revision();
         match &self.snapshot {
             Some((of, snapshot)) if *of == revision => snapshot.clone(),
             _ => {
-                let snapshot = Arc::new(store::Shared::new(self.view(now)));
+                let snapshot = Arc::new(Encoded::new(self.view(now)));
                 self.snapshot = Some((revision, snapshot.clone()));
                 snapshot
             }
@@ -237,12 +252,15 @@ impl State {
             event: hold.event.clone(),
             reason: hold.reason,
             held_for: now.steady.saturating_sub(hold.since.steady),
+            breakpoints: hold.breakpoints.clone(),
+            gate: hold.gate.is_some(),
         };
         Snapshot {
             mode: self.session.mode(),
             held: self.session.holds().map(view).collect(),
             debuggers: self.session.debuggers(),
             observers: self.session.observers(),
+            breakpoint_revision: self.session.breakpoint_revision(),
         }
     }
 
@@ -250,12 +268,5 @@ impl State {
     pub(super) fn max_lag(&self) -> u64 {
         let cursors = self.subscribers.values().map(|cursor| cursor.load(Ordering::Relaxed));
         cursors.map(|cursor| self.log.end().0.saturating_sub(cursor)).max().unwrap_or(0)
-    }
-}
-
-impl Report {
-    /// What the event will count against the byte limits.
-    pub(super) fn bytes(&self) -> usize {
-        Event::charge(&self.data, self.details.metadata.as_ref())
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, in the debugger's own words. No transport is known here.
 
-use crate::session::Refusal;
+use crate::{event::Seq, session::Refusal};
 
 /// Why a call is refused. It says what is wrong with which thing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub(crate) enum Error {
     /// What was asked for was trimmed or cleared.
     #[error("page_token names events that are not retained any more")]
     NotRetained,
+    /// A gate or an abort stopped the step of an agent that obeys neither fail nor abort.
+    #[error("event {} was stopped, and its agent accepts neither fail nor abort", .0.0)]
+    Stopped(Seq),
     /// The service drains.
     #[error("the service is shutting down")]
     ShuttingDown,

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::oneshot,
+    task::AbortHandle,
     time::{Instant, sleep_until},
 };
 
@@ -42,11 +43,27 @@ pub(crate) struct Waiters {
     calls: Vec<(u64, oneshot::Sender<Answer>)>,
     /// Counts the times that nobody was left.
     orphaned: u64,
+    /// Ends the hold where nobody comes back.
+    timer: Option<AbortHandle>,
+}
+
+impl Drop for Waiters {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
 }
 
 impl Waiters {
-    pub(super) fn answer(self, answer: &Answer) {
-        for (_, call) in self.calls {
+    pub(super) fn set_timer(&mut self, timer: AbortHandle) {
+        if let Some(earlier) = self.timer.replace(timer) {
+            earlier.abort();
+        }
+    }
+
+    pub(super) fn answer(mut self, answer: &Answer) {
+        for (_, call) in self.calls.drain(..) {
             // A caller that went away meanwhile has no use for it.
             let _ = call.send(answer.clone());
         }
@@ -68,7 +85,7 @@ pub(super) struct Waiter {
     seq: Seq,
     id: u64,
     answer: oneshot::Receiver<Answer>,
-    /// `--hold-timeout` bounds the hold itself, whoever asks and however often.
+    /// `--hold-timeout`, and a gate's own time-out, bound the hold itself, whoever asks and however often.
     hold_ends: Option<Instant>,
 }
 
@@ -79,8 +96,9 @@ impl Waiter {
         let id = agent.shared.next_id();
         state.waiters.entry(seq).or_default().calls.push((id, sender));
         let since = state.session.hold(seq).map_or(Duration::ZERO, |hold| hold.since.steady);
-        let hold_ends =
-            agent.shared.limits.hold_timeout.map(|timeout| agent.shared.instant(since) + timeout.min(FOREVER));
+        let gate = state.session.hold(seq).and_then(|hold| hold.gate?.timeout);
+        let timeout = [agent.shared.limits.hold_timeout, gate].into_iter().flatten().min();
+        let hold_ends = timeout.map(|timeout| agent.shared.instant(since) + timeout.min(FOREVER));
         Self { agent: agent.clone(), seq, id, answer, hold_ends }
     }
 

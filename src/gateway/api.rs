@@ -2,7 +2,6 @@
 
 use axum::{
     Extension, Json,
-    body::Bytes,
     extract::{Path, Query, State},
 };
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use tonic::Request;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    body::{self, Target, read, read_or_default},
+    body::{self, Body, Step, Target, read, read_or_default},
     error::Failure,
 };
 use crate::{
@@ -120,11 +119,20 @@ pub(crate) struct Events {
     next_page_token: String,
 }
 
-/// Which page.
+/// Which page of events.
 #[derive(Deserialize, IntoParams)]
-pub(crate) struct PageQuery {
+pub(crate) struct EventPage {
     /// Only this run.
     run_id: Option<String>,
+    /// How many at most, 1 to 1,000; default 100.
+    page_size: Option<i32>,
+    /// The next_page_token of the page before.
+    page_token: Option<String>,
+}
+
+/// Which page of agents.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct AgentPage {
     /// How many at most, 1 to 1,000; default 100.
     page_size: Option<i32>,
     /// The next_page_token of the page before.
@@ -138,7 +146,7 @@ pub(crate) async fn trace(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    bytes: Bytes,
+    Body(bytes): Body,
 ) -> Answer<Traced> {
     let message = read::<body::Trace<'_>>(&bytes)?.into_request(agent_id)?;
     drop(bytes);
@@ -156,16 +164,16 @@ pub(crate) async fn trace(
 }
 
 /// Releases exactly one held step and moves the position on by one.
-#[utoipa::path(post, path = "/agent/{agent_id}/debug/step", request_body = Option<Target>,
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/step", request_body = Option<Step>,
     responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn step(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    bytes: Bytes,
+    Body(bytes): Body,
 ) -> Answer<Moved> {
-    let Target { run_id, seq } = read_or_default(&bytes)?;
-    let stepped = service.step(request(caller, proto::StepRequest { agent_id, run_id, seq })).await?;
+    let message = read_or_default::<Step>(&bytes)?.into_request(agent_id)?;
+    let stepped = service.step(request(caller, message)).await?;
     Ok(Json(Moved { status: "stepped", pos: stepped.get_ref().position }))
 }
 
@@ -176,9 +184,9 @@ pub(crate) async fn resume(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    bytes: Bytes,
+    Body(bytes): Body,
 ) -> Answer<Moved> {
-    let Target { run_id, .. } = read_or_default(&bytes)?;
+    let Target { run_id } = read_or_default(&bytes)?;
     let continued = service.r#continue(request(caller, proto::ContinueRequest { agent_id, run_id })).await?;
     Ok(Json(Moved { status: "continued", pos: continued.get_ref().position }))
 }
@@ -190,9 +198,9 @@ pub(crate) async fn pause(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    bytes: Bytes,
+    Body(bytes): Body,
 ) -> Answer<Moved> {
-    let Target { run_id, .. } = read_or_default(&bytes)?;
+    let Target { run_id } = read_or_default(&bytes)?;
     let paused = service.pause(request(caller, proto::PauseRequest { agent_id, run_id })).await?;
     Ok(Json(Moved { status: "paused", pos: paused.get_ref().position }))
 }
@@ -204,7 +212,7 @@ pub(crate) async fn release(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    bytes: Bytes,
+    Body(bytes): Body,
 ) -> Answer<Moved> {
     let message = read::<body::Release<'_>>(&bytes)?.into_request(agent_id)?;
     let released = service.release(request(caller, message)).await?;
@@ -260,13 +268,13 @@ fn run(run: proto::Run) -> Run {
 }
 
 /// A page of what is recorded.
-#[utoipa::path(get, path = "/agent/{agent_id}/debug/trace", params(PageQuery),
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/trace", params(EventPage),
     responses((status = 200, body = Events), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn list_events(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<EventPage>,
 ) -> Answer<Events> {
     let message = proto::ListEventsRequest {
         agent_id,
@@ -282,12 +290,12 @@ pub(crate) async fn list_events(
 }
 
 /// The agents known now.
-#[utoipa::path(get, path = "/agents", params(PageQuery),
+#[utoipa::path(get, path = "/agents", params(AgentPage),
     responses((status = 200, body = Agents), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn list_agents(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<AgentPage>,
 ) -> Answer<Agents> {
     let message = proto::ListAgentsRequest {
         page_size: query.page_size.unwrap_or_default(),

@@ -1,5 +1,12 @@
 //! The JSON bodies of requests, and how they are read: every error names the field.
 
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 use utoipa::ToSchema;
@@ -111,17 +118,125 @@ impl Trace<'_> {
     }
 }
 
-/// What to step, continue or pause. An empty body means all of it.
+/// What to step. An empty body means the oldest held step of all runs.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    /// Only this run; absent = all runs, "" = the default run.
+    run_id: Option<String>,
+    /// Exactly this held event.
+    seq: Option<u64>,
+    /// `into` (the default), `over` or `out` of the node stepped from.
+    granularity: Option<String>,
+}
+
+impl Step {
+    /// The request that this body means.
+    pub(crate) fn into_request(self, agent_id: String) -> Result<proto::StepRequest, Failure> {
+        let granularity = self.granularity.as_deref();
+        let granularity = named::<proto::StepGranularity>("granularity", granularity, "must be into, over or out")?;
+        Ok(proto::StepRequest { agent_id, run_id: self.run_id, seq: self.seq, granularity })
+    }
+}
+
+/// What to continue or pause. An empty body means all runs.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     /// Only this run; absent = all runs, "" = the default run.
     pub(crate) run_id: Option<String>,
-    /// Step: exactly this held event.
-    pub(crate) seq: Option<u64>,
+}
+
+/// A breakpoint to make, to try, or what to change of one.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Breakpoint {
+    /// Output only; taken so that what was read can be sent back.
+    #[allow(dead_code, reason = "read and put aside")]
+    id: Option<String>,
+    #[allow(dead_code, reason = "read and put aside")]
+    hits: Option<u64>,
+    #[allow(dead_code, reason = "read and put aside")]
+    problem: Option<String>,
+    /// Only events of these types; none = all.
+    types: Option<Vec<String>>,
+    /// Only events whose name matches this glob.
+    name: Option<String>,
+    /// Only this run; `null` = all runs.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    run_id: Option<Option<String>>,
+    /// CEL over `event`, `node`, `run` and `repeats`.
+    condition: Option<String>,
+    /// CEL over `hits`.
+    hit_condition: Option<String>,
+    /// Text with `{CEL}` in it: then it logs and never stops.
+    log_message: Option<String>,
+    once: Option<bool>,
+    enabled: Option<bool>,
+    all_stop: Option<bool>,
+    /// `skip` or `hold`.
+    unattended: Option<String>,
+    /// How long a gate holds; `null` = as long as it takes.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<f64>)]
+    timeout_ms: Option<Option<f64>>,
+    /// `fail` or `proceed`.
+    on_timeout: Option<String>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl Breakpoint {
+    /// The breakpoint that this body means, and the fields that it names.
+    pub(crate) fn into_parts(self) -> Result<(proto::Breakpoint, Vec<String>), Failure> {
+        let fields = [
+            ("types", self.types.is_some()),
+            ("name", self.name.is_some()),
+            ("run_id", self.run_id.is_some()),
+            ("condition", self.condition.is_some()),
+            ("hit_condition", self.hit_condition.is_some()),
+            ("log_message", self.log_message.is_some()),
+            ("once", self.once.is_some()),
+            ("enabled", self.enabled.is_some()),
+            ("all_stop", self.all_stop.is_some()),
+            ("unattended", self.unattended.is_some()),
+            ("timeout", self.timeout_ms.is_some()),
+            ("on_timeout", self.on_timeout.is_some()),
+        ];
+        let fields = fields.into_iter().filter(|(_, named)| *named).map(|(field, _)| field.to_owned()).collect();
+        let types = self.types.unwrap_or_default();
+        let types =
+            types.iter().map(|kind| named::<proto::EventType>("types", Some(kind), "must list types of events"));
+        let timeout = self.timeout_ms.flatten();
+        if timeout.is_some_and(|ms| ms < 0.0) {
+            return Err(Failure::invalid("timeout_ms must not be negative"));
+        }
+        let breakpoint = proto::Breakpoint {
+            types: types.collect::<Result<_, _>>()?,
+            name: self.name.unwrap_or_default(),
+            run_id: self.run_id.flatten(),
+            condition: self.condition.unwrap_or_default(),
+            hit_condition: self.hit_condition.unwrap_or_default(),
+            log_message: self.log_message.unwrap_or_default(),
+            once: self.once.unwrap_or_default(),
+            enabled: self.enabled,
+            all_stop: self.all_stop.unwrap_or_default(),
+            unattended: named::<proto::Unattended>("unattended", self.unattended.as_deref(), "must be skip or hold")?,
+            timeout: span("timeout_ms", timeout)?,
+            on_timeout: named::<proto::OnTimeout>("on_timeout", self.on_timeout.as_deref(), "must be fail or proceed")?,
+            ..Default::default()
+        };
+        Ok((breakpoint, fields))
+    }
 }
 
 /// Which held step to release, and how.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Release<'a> {
     seq: Option<u64>,
     /// `proceed`, `edit`, `fulfil`, `fail` or `abort`.
@@ -155,6 +270,27 @@ impl Release<'_> {
         };
         let seq = self.seq.ok_or_else(|| Failure::invalid("seq must be given"))?;
         Ok(proto::ReleaseRequest { agent_id, seq, action: Some(action) })
+    }
+}
+
+/// A whole body, within a bounded time.
+pub(crate) struct Body(pub(crate) Bytes);
+
+/// How long a body may take to come: a client that stops in the middle must not pin its connection.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        match tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await {
+            Ok(bytes) => bytes.map(Self).map_err(IntoResponse::into_response),
+            Err(_) => {
+                let late =
+                    Failure::new(http::StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not come in time");
+                Err(late.into_response())
+            }
+        }
     }
 }
 

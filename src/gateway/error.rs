@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, to_bytes},
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
@@ -91,10 +91,15 @@ impl IntoResponse for Failure {
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let wants_problem = accepts_problem(request.headers());
     let response = next.run(request).await;
-    let failure = match response.extensions().get::<Failure>() {
-        Some(failure) => failure.clone(),
-        None if is_bare_error(&response) => bare(response.status()),
-        None => return response,
+    let known = response.extensions().get::<Failure>().cloned();
+    if known.is_none() && !is_bare_error(&response) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let failure = match known {
+        Some(failure) => failure,
+        // What axum says of a path or a query names the field.
+        None => bare(parts.status, &to_bytes(body, MAX_SAID_BYTES).await.unwrap_or_default()),
     };
     let body = ErrorBody {
         error: failure.error.clone(),
@@ -106,7 +111,6 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     };
     let kind = if wants_problem { "application/problem+json" } else { "application/json" };
     // What the layers below said of the answer (challenges, allowed methods, security headers) stays.
-    let (mut parts, _) = response.into_parts();
     parts.status = failure.status;
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -124,10 +128,14 @@ fn is_bare_error(response: &Response<Body>) -> bool {
     response.status().as_u16() >= 400 && kind.is_none_or(|kind| kind.starts_with("text/plain"))
 }
 
-fn bare(status: StatusCode) -> Failure {
+/// The longest text of a library's own error that is passed on.
+const MAX_SAID_BYTES: usize = 1_024;
+
+fn bare(status: StatusCode, said: &[u8]) -> Failure {
+    let said = std::str::from_utf8(said).unwrap_or_default();
     let (reason, error) = match status {
         StatusCode::PAYLOAD_TOO_LARGE => ("TOO_LARGE", "body must be at most 4 MiB"),
-        StatusCode::BAD_REQUEST => ("INVALID_FIELD", "the path or the query is not valid"),
+        StatusCode::BAD_REQUEST if !said.is_empty() => ("INVALID_FIELD", said),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ("CONTENT_TYPE", "content-type is not supported here"),
         _ => ("ERROR", status.canonical_reason().unwrap_or("the request was refused")),
     };

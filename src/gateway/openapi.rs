@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::{Json, response::IntoResponse};
 use utoipa::OpenApi;
 
-use super::{api, sse};
+use super::{api, breakpoints, sse};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,11 @@ use super::{api, sse};
         api::list_events,
         api::list_agents,
         sse::events,
+        breakpoints::create,
+        breakpoints::list,
+        breakpoints::update,
+        breakpoints::delete,
+        breakpoints::test,
     ),
     components(schemas(
         crate::convert::json::Event<'static>,

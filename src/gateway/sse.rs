@@ -6,7 +6,7 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
 };
 use futures_util::stream::{self, Stream};
@@ -54,8 +54,13 @@ pub(crate) async fn events(
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
     Query(query): Query<EventsQuery>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    // Whoever asks for the head alone does not want to hold an agent.
+    if method == Method::HEAD {
+        return Ok(stream_response(Body::empty()));
+    }
     let mode = match query.mode.as_deref() {
         None => proto::Mode::Debug,
         Some(mode) => {
@@ -74,12 +79,16 @@ pub(crate) async fn events(
         pause_on_attach: query.pause_on_attach,
     };
     let subscription = service.subscribe(request(caller, message))?;
-    let mut response = Response::new(Body::from_stream(body(subscription)));
+    Ok(stream_response(Body::from_stream(body(subscription))))
+}
+
+fn stream_response(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// The last id that a browser saw. One that is not ours is of an epoch that nobody knows: the stream starts over.
@@ -152,4 +161,44 @@ fn join(frames: &mut Vec<Frame>) -> Bytes {
         joined.extend_from_slice(&part);
     }
     joined.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::{
+        debugger::tests::{agent, debugger, subscribe},
+        event::EventType,
+        session::{Part, fixtures::report},
+    };
+
+    /// The next bytes, and how many seconds they took.
+    async fn next(stream: &mut (impl Stream<Item = Result<Bytes, Infallible>> + Unpin)) -> (u64, String) {
+        let began = Instant::now();
+        let Some(Ok(bytes)) = stream.next().await else { panic!("the stream goes on") };
+        (began.elapsed().as_secs(), String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_filled_with_comments_and_heartbeats() {
+        let debugger = debugger(&[]);
+        let mut stream = pin!(body(subscribe(&debugger, Part::Observer)));
+        assert_eq!(next(&mut stream).await.1, "retry: 2000\n\n");
+        assert!(next(&mut stream).await.1.contains("\"type\":\"position\""));
+        let comment = || (15, ": still here\n\n".to_owned());
+        let heartbeat = || (15, "data: {\"type\":\"heartbeat\"}\n\n".to_owned());
+        for expected in [comment(), heartbeat(), comment(), heartbeat()] {
+            assert_eq!(next(&mut stream).await, expected);
+        }
+        debugger.trace(&agent(), report(EventType::Log, ""), None, None).await.expect("recorded");
+        assert!(next(&mut stream).await.1.starts_with("id: "));
+        assert_eq!(next(&mut stream).await, comment(), "silence begins anew");
+        debugger.shut_down();
+        assert!(next(&mut stream).await.1.contains("event: bye"));
+        assert!(stream.next().await.is_none());
+    }
 }

@@ -51,16 +51,47 @@ impl<T: Message + Default + Send + 'static> Decoder for MessageDecoder<T> {
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
         self.0.decode(buf).map_err(|error| {
+            let field = field_at_fault(error.message());
             let problem = match error.message().contains("recursion limit") {
-                true => "data nests deeper than a Struct may (about 32 levels): send data_json",
-                false => "the message is not valid protobuf",
+                true => "nests deeper than a Struct may (about 32 levels): send JSON text",
+                false => "is not valid protobuf",
             };
-            status(
-                Code::InvalidArgument,
-                "INVALID_MESSAGE",
-                problem,
-                ErrorDetails::with_bad_request_violation("data", problem),
-            )
+            let message = format!("{field} {problem}");
+            let details = ErrorDetails::with_bad_request_violation(field, problem);
+            status(Code::InvalidArgument, "INVALID_MESSAGE", message, details)
         })
+    }
+}
+
+/// The field of the request in prost's words, which name the path from the inside: `…: TraceRequest.payload: …`.
+fn field_at_fault(message: &str) -> String {
+    let named = |part: &str| {
+        let (of, field) = part.rsplit_once('.')?;
+        of.ends_with("Request").then(|| field.to_owned())
+    };
+    match message.split(": ").find_map(named).as_deref() {
+        None => "the message".into(),
+        Some("payload") => "data".into(),
+        Some("metadata_form") => "metadata".into(),
+        Some(field) => field.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_of_the_request_is_found_in_what_prost_says() {
+        for (said, field) in [
+            (
+                "failed to decode Protobuf message: Value.kind: Struct.fields: TraceRequest.payload: recursion limit",
+                "data",
+            ),
+            ("failed to decode Protobuf message: StatusRequest.agent_id: invalid string value", "agent_id"),
+            ("failed to decode Protobuf message: invalid tag value: 0", "the message"),
+        ] {
+            assert_eq!(field_at_fault(said), field);
+        }
     }
 }

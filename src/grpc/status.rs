@@ -46,6 +46,7 @@ impl From<Error> for Status {
                 ErrorDetails::with_quota_failure_violation("subscribers", &message),
             ),
             Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
+            Error::Stopped(_) => status(Code::Aborted, "STOPPED", message, none),
             Error::ShuttingDown => status(
                 Code::Unavailable,
                 "SHUTTING_DOWN",
@@ -62,6 +63,14 @@ fn refused(refusal: Refusal, message: String) -> Status {
         Refusal::NotHeld(_) => status(Code::FailedPrecondition, "NOT_HELD", message, none),
         Refusal::NotAccepted { .. } => status(Code::FailedPrecondition, "NOT_ACCEPTED", message, none),
         Refusal::NotApplicable { .. } => status(Code::FailedPrecondition, "NOT_APPLICABLE", message, none),
+        Refusal::Gate(_) => status(Code::FailedPrecondition, "GATE", message, none),
+        Refusal::NoBreakpoint(_) => status(Code::NotFound, "NO_BREAKPOINT", message, none),
+        Refusal::TooManyBreakpoints(_) => status(
+            Code::ResourceExhausted,
+            "TOO_MANY_BREAKPOINTS",
+            &message,
+            ErrorDetails::with_quota_failure_violation("breakpoints", &message),
+        ),
         Refusal::OtherBody => {
             let problem = "was used before with another body";
             status(

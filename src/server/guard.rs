@@ -40,6 +40,8 @@ pub(super) struct Guard {
     tokens: Tokens,
     hosts: Vec<String>,
     origins: Vec<HeaderValue>,
+    /// How our own origin begins.
+    scheme: &'static str,
 }
 
 /// Why a request is refused.
@@ -56,6 +58,7 @@ impl Guard {
             tokens: config.tokens.clone(),
             hosts: config.allowed_hosts.clone(),
             origins: config.allowed_origins.clone(),
+            scheme: if config.tls.is_some() { "https://" } else { "http://" },
         }
     }
 
@@ -98,8 +101,10 @@ impl Guard {
     /// Refuses what a page of another site makes a browser send. Programs send none of these headers and pass.
     fn check_origin(&self, request: &Request) -> Result<(), Refusal> {
         let headers = request.headers();
-        let origin = headers.get(header::ORIGIN);
-        if origin.is_some_and(|origin| self.origins.contains(origin)) {
+        let mut origins = headers.get_all(header::ORIGIN).into_iter().peekable();
+        let has_origin = origins.peek().is_some();
+        let mut foreign = origins.filter(|origin| !self.origins.contains(origin)).peekable();
+        if has_origin && foreign.peek().is_none() {
             return Ok(());
         }
         let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
@@ -109,10 +114,18 @@ impl Guard {
             && headers.get("sec-fetch-dest").is_some_and(|dest| dest == "document")
             && is_page(request.uri().path());
         let cross_site = matches!(site, Some(b"cross-site" | b"same-site")) && !follows_a_link;
-        match cross_site || origin.is_some_and(|origin| !is_own_origin(origin, request)) {
+        match cross_site || foreign.any(|origin| !self.is_own_origin(origin, request)) {
             true => Err(forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin")),
             false => Ok(()),
         }
+    }
+
+    /// Whether an origin is the very address under which the request reached us.
+    fn is_own_origin(&self, origin: &HeaderValue, request: &Request) -> bool {
+        let host = request.uri().authority().map(|authority| authority.as_str());
+        let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix(self.scheme));
+        host.zip(origin).is_some_and(|(host, origin)| host.eq_ignore_ascii_case(origin))
     }
 
     fn check_token(&self, request: &Request) -> Result<Scopes, Refusal> {
@@ -207,11 +220,10 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// `/package.Service/Method`: no route of the gateway has a dot in its first segment.
+/// `/package.Service/…`, as tonic routes it: no route of the gateway has a dot in its first segment.
 fn is_grpc_path(path: &str) -> bool {
     let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
-    let (service, method, more) = (segments.next(), segments.next(), segments.next());
-    service.is_some_and(|service| service.contains('.')) && method.is_some() && more.is_none()
+    segments.next().is_some_and(|service| service.contains('.')) && segments.next().is_some()
 }
 
 /// The pages that people open.
@@ -226,12 +238,4 @@ fn is_open(request: &Request) -> bool {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let shell = is_page(path) || path.starts_with("/assets/") || path == "/healthz" || path == "/readyz";
     (reads && shell) || path.starts_with("/grpc.health.v1.Health/")
-}
-
-/// Whether an origin is the very address under which the request reached us.
-fn is_own_origin(origin: &HeaderValue, request: &Request) -> bool {
-    let host = request.uri().authority().map(|authority| authority.as_str());
-    let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
-    let Some((_, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
-    host.is_some_and(|host| host.eq_ignore_ascii_case(origin))
 }

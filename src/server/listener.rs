@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
@@ -23,12 +24,16 @@ use tonic::transport::server::Connected;
 
 use crate::telemetry::Metrics;
 
-/// A connection that says nothing for this long is closed; a TLS handshake may take as long again.
-const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(10);
+/// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.
+const FIRST_BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// A peer that acknowledges nothing for this long is gone.
 const PEER_LIMIT: Duration = Duration::from_secs(30);
+/// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait when the system has no file descriptor to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+type Io = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// The address of whoever connected.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +41,9 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// One connection, plain or TLS. It holds its place in the limit for as long as it lives.
 pub(crate) struct Connection {
-    io: Either<TcpStream, TlsStream<TcpStream>>,
+    io: Io,
+    /// What was read to find out which protocol is spoken; it is read once more by whoever speaks it.
+    first: Bytes,
     peer: Peer,
     _place: OwnedSemaphorePermit,
 }
@@ -70,7 +77,10 @@ pub(super) fn connections(
             tokio::spawn(async move {
                 match greet(io, tls).await {
                     // The server may have stopped taking connections meanwhile.
-                    Ok(io) => drop(ready.send(Ok(Connection { io, peer: Peer(peer), _place: place })).await),
+                    Ok((io, first)) => {
+                        let connection = Connection { io, first, peer: Peer(peer), _place: place };
+                        drop(ready.send(Ok(connection)).await);
+                    }
                     Err(error) => tracing::debug!(%error, "a connection came to nothing"),
                 }
             });
@@ -79,17 +89,32 @@ pub(super) fn connections(
     ReceiverStream::new(stream)
 }
 
-/// Sets the socket up, waits for its first byte and shakes hands.
-async fn greet(io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Either<TcpStream, TlsStream<TcpStream>>> {
+/// Sets the socket up, shakes hands, and reads until it is clear which protocol is spoken: from there on that
+/// protocol's own timers hold.
+async fn greet(io: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<(Io, Bytes)> {
     io.set_nodelay(true)?;
     prove_alive(&io)?;
-    if timeout(FIRST_BYTE_LIMIT, io.peek(&mut [0])).await?? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut io = match tls {
+        None => Either::Left(io),
+        Some(tls) => Either::Right(timeout(FIRST_BYTES_LIMIT, tls.accept(io)).await??),
+    };
+    let first = timeout(FIRST_BYTES_LIMIT, first_bytes(&mut io)).await??;
+    Ok((io, first))
+}
+
+/// Reads the HTTP/2 preface, or up to where it is none.
+async fn first_bytes(io: &mut Io) -> io::Result<Bytes> {
+    let mut first = Vec::with_capacity(HTTP2_PREFACE.len());
+    while first.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first) {
+        let mut rest = [0; HTTP2_PREFACE.len()];
+        let read = io.read(&mut rest[first.len()..]).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let end = first.len() + read;
+        first.extend_from_slice(&rest[end - read..end]);
     }
-    match tls {
-        None => Ok(Either::Left(io)),
-        Some(tls) => Ok(Either::Right(timeout(FIRST_BYTE_LIMIT, tls.accept(io)).await??)),
-    }
+    Ok(first.into())
 }
 
 /// Has the system find out about peers that vanished, whatever protocol they spoke.
@@ -112,6 +137,11 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }

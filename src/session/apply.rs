@@ -1,6 +1,6 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
-use super::{Change, Mode, Part, Recorded, Remembered, Run, Session};
+use super::{Change, MAX_ABORTED_RUNS, Mode, Part, Recorded, Remembered, Run, Session};
 use crate::event::{Answer, Ended, Event, RunId};
 
 impl Session {
@@ -13,14 +13,29 @@ impl Session {
             Change::Moved(position) => self.position = *position,
             Change::Mode { run, mode } => {
                 self.revision += 1;
-                self.apply_mode(run.as_ref(), *mode);
+                self.asked |= self.debuggers == 0;
+                self.apply_mode(run.as_ref(), mode.clone());
             }
             Change::Aborted { run, reason } => {
                 self.runs.entry(run.clone()).or_default().aborted = Some(reason.clone());
+                self.forget_old_aborts();
+            }
+            Change::Lifted { run: Some(run) } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.aborted = None;
+                }
+                self.forget_blank(run);
+            }
+            Change::Lifted { run: None } => {
+                self.runs.values_mut().for_each(|run| run.aborted = None);
+                self.runs.retain(|_, run| !run.is_blank());
             }
             Change::Joined(part) => {
                 self.revision += 1;
-                self.attached |= *part == Part::Debugger;
+                if *part == Part::Debugger {
+                    self.attached = true;
+                    self.asked = false;
+                }
                 *self.seats(*part) += 1;
             }
             Change::Left(part) => {
@@ -31,7 +46,9 @@ impl Session {
             Change::Detached => {
                 self.revision += 1;
                 self.attached = false;
-                self.apply_mode(None, Mode::Running);
+                if !self.asked {
+                    self.apply_mode(None, Mode::Running);
+                }
             }
             Change::Cleared { epoch } => {
                 self.epoch = epoch.clone();
@@ -42,10 +59,28 @@ impl Session {
                 // Modes stay; everything else a run had was of the trace that is gone.
                 self.runs.retain(|_, run| run.mode.is_some());
                 for run in self.runs.values_mut() {
-                    *run = Run { mode: run.mode, ..Run::default() };
+                    *run = Run { mode: run.mode.take(), ..Run::default() };
                 }
+                for breakpoint in self.breakpoints.values_mut() {
+                    breakpoint.hits = 0;
+                }
+                self.touch_breakpoints();
+            }
+            Change::Breakpoint(breakpoint) => {
+                self.next_breakpoint = self.next_breakpoint.max(breakpoint.id + 1);
+                self.breakpoints.insert(breakpoint.id, breakpoint.clone());
+                self.touch_breakpoints();
+            }
+            Change::BreakpointGone(id) => {
+                self.breakpoints.remove(id);
+                self.touch_breakpoints();
             }
         }
+    }
+
+    fn touch_breakpoints(&mut self) {
+        self.breakpoint_revision += 1;
+        self.revision += 1;
     }
 
     fn seats(&mut self, part: Part) -> &mut u32 {
@@ -58,22 +93,18 @@ impl Session {
     fn apply_mode(&mut self, run: Option<&RunId>, mode: Mode) {
         match run {
             Some(id) => {
-                let run = self.runs.entry(id.clone()).or_default();
-                run.mode = Some(mode);
-                run.aborted = None;
+                self.runs.entry(id.clone()).or_default().mode = Some(mode);
             }
             None => {
                 self.mode = mode;
-                for run in self.runs.values_mut() {
-                    run.mode = None;
-                    run.aborted = None;
-                }
+                self.runs.values_mut().for_each(|run| run.mode = None);
                 self.runs.retain(|_, run| !run.is_blank());
             }
         }
+        self.stepping = self.runs.values().filter(|run| matches!(run.mode, Some(Mode::Stepping(_)))).count();
     }
 
-    fn apply_recorded(&mut self, Recorded { event, hold, fingerprint, answer }: &Recorded) {
+    fn apply_recorded(&mut self, Recorded { event, hold, fingerprint, answer, likeness, .. }: &Recorded) {
         self.next = event.seq.0 + 1;
         let run = match self.runs.get_mut(&event.run_id) {
             Some(run) => run,
@@ -83,13 +114,25 @@ impl Session {
         run.last = event.seq;
         run.finished = event.run_end;
         run.open.see(event);
+        run.lineage.see(event);
+        run.events = event.context.run_events;
+        run.tokens = event.context.run_tokens;
+        run.began.get_or_insert(event.recorded_at);
+        if event.context.repeats > 0 {
+            run.repeats = (*likeness, event.context.repeats);
+        }
         if let Some(request_id) = &event.request_id {
             let answer = hold.is_none().then(|| answer.clone());
             let known = Remembered { fingerprint: *fingerprint, seq: event.seq, answer };
             self.requests.insert(request_id.clone(), known);
         }
+        if event.run_end && hold.is_none() {
+            // A run that has ended needs no mode of its own.
+            run.mode = None;
+        }
         if let Some(hold) = hold {
             run.held += 1;
+            run.held_since.get_or_insert(hold.since.steady);
             self.revision += 1;
             self.holds.insert(event.seq, hold.clone());
         }
@@ -100,6 +143,14 @@ impl Session {
         self.revision += 1;
         if let Some(run) = self.runs.get_mut(&ended.run_id) {
             run.held = run.held.saturating_sub(1);
+            if run.held == 0
+                && let Some(since) = run.held_since.take()
+            {
+                run.held_for += (hold.since.steady + ended.held_for).saturating_sub(since);
+            }
+            if run.held == 0 && run.finished {
+                run.mode = None;
+            }
         }
         self.forget_blank(&ended.run_id);
         let Some(request_id) = &hold.event.request_id else { return };
@@ -122,6 +173,20 @@ impl Session {
             && !self.holds.contains_key(&event.seq)
         {
             self.requests.remove(request_id);
+        }
+    }
+
+    /// Bounds what is remembered of stopped runs: the ones that were silent the longest are forgotten.
+    fn forget_old_aborts(&mut self) {
+        let aborted = || self.runs.iter().filter(|(_, run)| run.aborted.is_some());
+        if aborted().count() <= MAX_ABORTED_RUNS {
+            return;
+        }
+        if let Some(oldest) = aborted().min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) {
+            if let Some(run) = self.runs.get_mut(&oldest) {
+                run.aborted = None;
+            }
+            self.forget_blank(&oldest);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Change, Part, Recorded, Session};
+use super::{Change, Part, Recorded, Session, breakpoint::Spec, verb::Reach};
 use crate::event::{
     Accepts, AgentId, Answer, Details, Effect, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
     Verb,
@@ -14,7 +14,7 @@ pub(crate) fn event(seq: Seq, json: &str) -> Event {
     let mut session = Session::new("fixture".into(), 1);
     session.next = seq.0;
     session.first = seq.0;
-    let Recorded { event, .. } = session.trace(report, 0, true, moment(0));
+    let (Recorded { event, .. }, _) = session.trace(report, 0, true, moment(0), &|| Duration::ZERO);
     Arc::try_unwrap(event).expect("nobody else has it")
 }
 
@@ -51,6 +51,24 @@ pub(crate) fn everything() -> Accepts {
     let mut accepts = Accepts::default();
     Verb::ALL.into_iter().for_each(|verb| accepts.insert(verb));
     accepts
+}
+
+/// A breakpoint that stops everywhere.
+pub(crate) fn spec() -> Spec {
+    Spec {
+        types: Vec::new(),
+        name: None,
+        run: None,
+        condition: None,
+        hit_condition: None,
+        log: None,
+        once: false,
+        enabled: true,
+        all_stop: false,
+        gate: false,
+        timeout: None,
+        proceeds: false,
+    }
 }
 
 /// A session whose changes are applied at once, as the debugger does it.
@@ -91,13 +109,17 @@ impl Driver {
     /// Reports a step. Answers at once, or is held and answers later.
     pub(crate) fn trace(&mut self, report: Report) -> Seq {
         self.now += 1;
-        let recorded = self.session.trace(report, 7, true, moment(self.now));
+        let (recorded, more) = self.session.trace(report, 7, true, moment(self.now), &|| Duration::ZERO);
         let seq = recorded.event.seq;
         if recorded.hold.is_none() {
             self.answers.push(recorded.answer.clone());
         }
-        self.events.push(recorded.event.clone());
-        self.session.apply(&Change::Recorded(recorded));
+        for change in std::iter::once(Change::Recorded(recorded)).chain(more) {
+            if let Change::Recorded(recorded) = &change {
+                self.events.push(recorded.event.clone());
+            }
+            self.session.apply(&change);
+        }
         seq
     }
 
@@ -106,8 +128,14 @@ impl Driver {
     }
 
     pub(crate) fn step(&mut self) -> Vec<Seq> {
+        self.step_by(Reach::Into)
+    }
+
+    pub(crate) fn step_by(&mut self, reach: Reach) -> Vec<Seq> {
         let now = moment(self.now);
-        self.run(|session| session.step(None, None, &"tester".into(), now).expect("a plain step is never refused"))
+        self.run(|session| {
+            session.step(None, None, reach, &"tester".into(), now).expect("a plain step is never refused")
+        })
     }
 
     pub(crate) fn trim(&mut self) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Change;
-use crate::event::{Answer, Decision, Ended, Event, EventType, Moment, Outcome, Role, Seq, Verb};
+use super::{Change, breakpoint::Gate};
+use crate::event::{Answer, Decision, Ended, Event, EventType, MAX_PAYLOAD_BYTES, Moment, Outcome, Role, Seq, Verb};
 
 /// Why a Trace waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum HoldReason {
     Step,
     /// Somebody asked for a pause.
     Pause,
+    /// A breakpoint was hit.
+    Breakpoint,
 }
 
 /// Why a verb is refused.
@@ -23,6 +25,12 @@ pub(crate) enum Refusal {
     NotAccepted { seq: Seq, verb: Verb },
     #[error("event {} is no step that {} applies to", .seq.0, .verb.name())]
     NotApplicable { seq: Seq, verb: Verb },
+    #[error("event {} waits at an approval gate: release it with a decision", .0.0)]
+    Gate(Seq),
+    #[error("there is no breakpoint b{0}")]
+    NoBreakpoint(u64),
+    #[error("breakpoints are limited to {0} per agent")]
+    TooManyBreakpoints(usize),
     #[error("request_id was used before with another body")]
     OtherBody,
     #[error("too many runs have a mode of their own")]
@@ -39,14 +47,27 @@ pub(crate) struct Hold {
     pub(crate) total: u64,
     /// What the agent is told where nobody decides otherwise.
     pub(crate) default: Decision,
+    /// The agent does not obey that default: its call fails instead.
+    pub(crate) refuses: bool,
+    /// The breakpoints that were hit here.
+    pub(crate) breakpoints: Vec<u64>,
+    /// Only an explicit release opens it.
+    pub(crate) gate: Option<Gate>,
 }
 
 impl Hold {
     /// Ends the hold, with its default decision where none is given.
     pub(super) fn end(&self, outcome: Outcome, decision: Option<Decision>, actor: &Arc<str>, now: Moment) -> Change {
+        let refused = decision.is_none() && self.refuses;
         let decision = decision.unwrap_or_else(|| self.default.clone());
         let held_for = now.steady.saturating_sub(self.since.steady);
-        let changes_data = matches!(&decision, Decision::Edit { data: Some(_), .. });
+        // Both together fit a client's largest message; where they do not, the event of this number has the one.
+        let before = match &decision {
+            Decision::Edit { data: Some(after), .. } => {
+                Some(&self.event.data).filter(|before| before.json.len() + after.json.len() <= MAX_PAYLOAD_BYTES)
+            }
+            _ => None,
+        };
         let ended = Ended {
             seq: self.event.seq,
             run_id: self.event.run_id.clone(),
@@ -55,9 +76,9 @@ impl Hold {
             actor: actor.clone(),
             held_for,
             at: now.wall,
-            before: changes_data.then(|| self.event.data.clone()),
+            before: before.cloned(),
         };
-        Change::Ended { ended: Arc::new(ended), answer: Answer { decision, held_for, ..self.answer(outcome, now) } }
+        Change::Ended { ended: Arc::new(ended), answer: Answer { decision, refused, ..self.answer(outcome, now) } }
     }
 
     /// What a caller is told of this hold as it stands.
@@ -70,6 +91,7 @@ impl Hold {
             outcome,
             held_for: now.steady.saturating_sub(self.since.steady),
             decision: self.default.clone(),
+            refused: false,
         }
     }
 

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{
-    Change, Part,
-    fixtures::{Driver, everything, moment, report, run_id},
+    Change, Hold, Part,
+    breakpoint::Spec,
+    fixtures::{Driver, everything, moment, report, run_id, spec},
+    template::Template,
+    verb::Reach,
 };
 use crate::event::{Decision, EventType, Report, Seq};
 
 #[derive(Clone, Debug)]
 enum Command {
     Trace { kind: EventType, run: usize, request: Option<u8> },
-    Step { run: Option<usize> },
+    Step { run: Option<usize>, reach: Reach },
     StepSeq(u64),
     Resume { run: Option<usize> },
     Pause { run: Option<usize> },
@@ -25,24 +28,29 @@ enum Command {
     Leave(bool),
     GraceOver,
     Trim,
+    Break { kind: EventType, gate: bool, once: bool, all_stop: bool, logs: bool },
+    Unbreak,
 }
 
 const RUNS: [&str; 3] = ["", "a", "b"];
 
 fn command() -> impl Strategy<Value = Command> {
     let run = || proptest::option::of(0..RUNS.len());
-    let kind = prop_oneof![
-        Just(EventType::Prompt),
-        Just(EventType::Response),
-        Just(EventType::ToolCall),
-        Just(EventType::ToolResult),
-        Just(EventType::Error),
-        Just(EventType::Log),
-    ];
+    let kind = || {
+        prop_oneof![
+            Just(EventType::Prompt),
+            Just(EventType::Response),
+            Just(EventType::ToolCall),
+            Just(EventType::ToolResult),
+            Just(EventType::Error),
+            Just(EventType::Log),
+        ]
+    };
     prop_oneof![
-        8 => (kind, 0..RUNS.len(), proptest::option::of(0..4_u8))
+        8 => (kind(), 0..RUNS.len(), proptest::option::of(0..4_u8))
             .prop_map(|(kind, run, request)| Command::Trace { kind, run, request }),
-        4 => run().prop_map(|run| Command::Step { run }),
+        4 => (run(), prop_oneof![Just(Reach::Into), Just(Reach::Over), Just(Reach::Out)])
+            .prop_map(|(run, reach)| Command::Step { run, reach }),
         1 => (0..30_u64).prop_map(Command::StepSeq),
         2 => run().prop_map(|run| Command::Resume { run }),
         2 => run().prop_map(|run| Command::Pause { run }),
@@ -54,6 +62,9 @@ fn command() -> impl Strategy<Value = Command> {
         2 => any::<bool>().prop_map(Command::Leave),
         2 => Just(Command::GraceOver),
         2 => Just(Command::Trim),
+        1 => (kind(), any::<[bool; 4]>())
+            .prop_map(|(kind, [gate, once, all_stop, logs])| Command::Break { kind, gate, once, all_stop, logs }),
+        1 => Just(Command::Unbreak),
     ]
 }
 
@@ -63,6 +74,8 @@ struct World {
     waiting: BTreeSet<u64>,
     told: BTreeMap<u64, usize>,
     traced: u64,
+    /// The number used last: breakpoints that log use some, too.
+    last: u64,
 }
 
 fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), TestCaseError> {
@@ -82,21 +95,24 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
             }
             let seq = driver.trace(Report { request_id, accepts: everything(), ..report(*kind, RUNS[*run]) });
             world.traced += 1;
-            prop_assert_eq!(seq.0, world.traced, "numbers are used once, and none is left out");
+            prop_assert_eq!(seq.0, world.last + 1, "numbers are used once, and none is left out");
+            world.last = driver.session.bounds().map_or(seq.0, |(_, last)| last.0);
             if driver.session.hold(seq).is_some() {
                 world.waiting.insert(seq.0);
             }
         }
-        Command::Step { run: index } => {
+        Command::Step { run: index, reach } => {
             let named = run(index);
-            let oldest = driver.session.holds().find(|hold| named.as_ref().is_none_or(|run| hold.event.run_id == *run));
+            let of_run = |hold: &&Hold| named.as_ref().is_none_or(|run| hold.event.run_id == *run);
+            let oldest = driver.session.holds().filter(|hold| hold.gate.is_none()).find(of_run);
             let oldest = oldest.map(|hold| hold.event.seq);
-            let released = driver.run(|session| session.step(named.as_ref(), None, &actor, now).expect("few runs"));
+            let released =
+                driver.run(|session| session.step(named.as_ref(), None, *reach, &actor, now).expect("few runs"));
             prop_assert_eq!(released, Vec::from_iter(oldest), "exactly the oldest");
         }
         Command::StepSeq(seq) => {
-            let held = driver.held().contains(seq);
-            match driver.session.step(None, Some(Seq(*seq)), &actor, now) {
+            let held = driver.session.hold(Seq(*seq)).is_some_and(|hold| hold.gate.is_none());
+            match driver.session.step(None, Some(Seq(*seq)), Reach::Into, &actor, now) {
                 Ok(changes) => {
                     prop_assert!(held);
                     driver.run(|_| changes);
@@ -106,10 +122,10 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
         }
         Command::Resume { run: index } => {
             let named = run(index);
-            driver.run(|session| session.resume(named.as_ref(), &actor, now).expect("few runs"));
-            prop_assert!(
-                driver.session.holds().all(|hold| named.as_ref().is_some_and(|run| hold.event.run_id != *run))
-            );
+            driver.run(|session| session.resume(named.as_ref(), &actor, now));
+            let let_go =
+                |hold: &Hold| hold.gate.is_none() && named.as_ref().is_none_or(|run| hold.event.run_id == *run);
+            prop_assert!(!driver.session.holds().any(let_go));
             prop_assert_eq!(driver.pos().0, driver.pos().1);
         }
         Command::Pause { run: index } => {
@@ -140,6 +156,17 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
             driver.run(|_| vec![Change::Left(part)]);
         }
         Command::GraceOver => drop(driver.run(|session| session.detach(now))),
+        Command::Break { kind, gate, once, all_stop, logs } => {
+            let log = logs.then(|| Template::compile("{event.seq}").expect("compiles"));
+            let spec = Spec { types: vec![*kind], gate: *gate, once: *once, all_stop: *all_stop, log, ..spec() };
+            if let Ok(breakpoint) = driver.session.create_breakpoint(spec.into()) {
+                driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+            }
+        }
+        Command::Unbreak => {
+            let first = driver.session.breakpoints().next().map(|breakpoint| breakpoint.id);
+            driver.run(|_| first.map(Change::BreakpointGone).into_iter().collect());
+        }
         Command::Trim => {
             if !driver.events.is_empty() {
                 driver.trim();
@@ -167,7 +194,7 @@ proptest! {
             let (position, total) = driver.pos();
             prop_assert!(position <= total, "position {position} of {total}");
             prop_assert_eq!(total, driver.events.len() as u64, "the session counts what the log keeps");
-            prop_assert!(driver.session.mode().is_some() || driver.held().is_empty(), "held while detached");
+            prop_assert!(driver.session.mode().is_some() || driver.session.holds().all(|hold| hold.gate.is_some()), "held while detached");
             prop_assert_eq!(&BTreeSet::from_iter(driver.held()), &world.waiting, "who waits is who was not told");
         }
         driver.run(|session| session.end_all(crate::event::Outcome::Shutdown, &"tester".into(), moment(99)));

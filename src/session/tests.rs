@@ -3,6 +3,7 @@
 use super::{
     Change, HoldReason, Known, Mode, Part, Refusal,
     fixtures::{Driver, everything, moment, report, run_id},
+    verb::Reach,
 };
 use crate::event::{Decision, EventType, Outcome, Report, Seq};
 
@@ -12,7 +13,7 @@ fn actor() -> std::sync::Arc<str> {
 
 fn resume(driver: &mut Driver, run: Option<&str>) -> Vec<Seq> {
     let run = run.map(run_id);
-    driver.run(|session| session.resume(run.as_ref(), &actor(), moment(9)).expect("never refused here"))
+    driver.run(|session| session.resume(run.as_ref(), &actor(), moment(9)))
 }
 
 fn pause(driver: &mut Driver, run: Option<&str>) {
@@ -93,13 +94,14 @@ fn step_can_name_the_event_or_the_run() {
     let mut driver = Driver::attached();
     let (a, b, c) = (driver.prompt("a"), driver.prompt("b"), driver.prompt("b"));
     let run = run_id("b");
-    let by_run = driver.run(|session| session.step(Some(&run), None, &actor(), moment(5)).expect("held"));
+    let by_run = driver.run(|session| session.step(Some(&run), None, Reach::Into, &actor(), moment(5)).expect("held"));
     assert_eq!(by_run, [b]);
-    let by_seq = driver.run(|session| session.step(None, Some(c), &actor(), moment(5)).expect("held"));
+    let by_seq = driver.run(|session| session.step(None, Some(c), Reach::Into, &actor(), moment(5)).expect("held"));
     assert_eq!(by_seq, [c]);
-    let other_run = driver.session.step(Some(&run), Some(a), &actor(), moment(5)).expect_err("of another run");
+    let other_run =
+        driver.session.step(Some(&run), Some(a), Reach::Into, &actor(), moment(5)).expect_err("of another run");
     assert_eq!(other_run, Refusal::NotHeld(a));
-    let gone = driver.session.step(None, Some(c), &actor(), moment(5)).expect_err("released before");
+    let gone = driver.session.step(None, Some(c), Reach::Into, &actor(), moment(5)).expect_err("released before");
     assert_eq!(gone, Refusal::NotHeld(c));
 }
 
@@ -208,7 +210,7 @@ fn held_time_is_measured_on_the_steady_clock() {
     let mut driver = Driver::attached();
     let seq = driver.prompt("");
     let began = driver.now;
-    driver.run(|session| session.step(None, None, &actor(), moment(began + 250)).expect("held"));
+    driver.run(|session| session.step(None, None, Reach::Into, &actor(), moment(began + 250)).expect("held"));
     assert_eq!(driver.answer_to(seq).held_for.as_millis(), 250);
 }
 
@@ -261,9 +263,46 @@ fn abort_ends_the_run_until_somebody_lets_it_go_on() {
     assert_eq!(driver.held(), [other.0]);
     let later = driver.prompt("");
     assert_eq!((&driver.answer_to(later).decision, driver.answer_to(later).outcome), (&abort, Outcome::NotHeld));
+    // Neither a step nor a tab that closes and comes back lets a stopped run go on.
+    driver.step();
+    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|session| session.detach(moment(9)));
+    let while_away = driver.prompt("");
+    assert_eq!(driver.answer_to(while_away).decision, abort);
+    driver.run(|session| session.join(Part::Debugger, true));
+    let back = driver.prompt("");
+    assert_eq!(driver.answer_to(back).decision, abort);
     pause(&mut driver, None);
     let after = driver.prompt("");
     assert!(driver.held().contains(&after.0));
+}
+
+#[test]
+fn a_pause_within_the_grace_is_kept_for_the_next_attach() {
+    let mut driver = Driver::attached();
+    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    pause(&mut driver, None);
+    driver.run(|session| session.detach(moment(9)));
+    driver.run(|session| session.join(Part::Debugger, false));
+    driver.prompt("");
+    assert_eq!(driver.held(), [1]);
+}
+
+#[test]
+fn a_step_releases_even_where_no_further_run_may_have_a_mode() {
+    let mut driver = Driver::attached();
+    for run in 0..super::MAX_RUN_MODES {
+        resume(&mut driver, Some(&format!("run {run}")));
+    }
+    let refused = driver.session.pause(Some(&run_id("one more"))).map(drop);
+    assert_eq!(refused, Err(Refusal::TooManyRunModes));
+    let seq = driver.prompt("one more");
+    assert_eq!(resume(&mut driver, Some("one more")), [seq]);
+    let finished = Report { run_end: true, may_hold: false, ..report(EventType::Log, "run 1") };
+    driver.trace(finished);
+    resume(&mut driver, Some("one more"));
+    driver.prompt("one more");
+    assert!(driver.held().is_empty(), "a run that ended made room");
 }
 
 #[test]
@@ -323,4 +362,67 @@ fn runs_are_listed_with_what_they_did_and_forgotten_with_their_events() {
     assert_eq!(driver.session.runs(1)[0].run_id.as_str(), "b", "the newest");
     driver.trim();
     assert_eq!(driver.session.runs(9).len(), 1);
+}
+
+/// A step in a tree: its type, its node and the node above.
+fn at(kind: EventType, node: &str, parent: &str) -> Report {
+    let parent_id = (!parent.is_empty()).then(|| parent.into());
+    Report { node_id: Some(node.into()), parent_id, ..report(kind, "") }
+}
+
+#[test]
+fn stepping_over_passes_the_subtree_and_stops_at_the_close() {
+    let mut driver = Driver::attached();
+    let call = driver.trace(at(EventType::ToolCall, "sub", "root"));
+    assert_eq!(driver.step_by(Reach::Over), [call]);
+    assert!(matches!(driver.session.mode(), Some(Mode::Stepping(_))));
+    driver.trace(at(EventType::Prompt, "child", "sub"));
+    driver.trace(at(EventType::ToolCall, "grandchild", "child"));
+    driver.trace(at(EventType::ToolResult, "grandchild", ""));
+    driver.trace(at(EventType::Response, "child", ""));
+    assert!(driver.held().is_empty());
+    let close = driver.trace(at(EventType::ToolResult, "sub", ""));
+    assert_eq!(driver.held(), [close.0]);
+    assert_eq!(driver.session.mode(), Some(Mode::Paused(HoldReason::Step)));
+    // From a closing step there is nothing to step over: it goes into the next.
+    driver.step_by(Reach::Over);
+    let next = driver.trace(report(EventType::Log, ""));
+    assert_eq!(driver.held(), [next.0]);
+}
+
+#[test]
+fn a_node_that_never_closes_does_not_lose_the_agent() {
+    let mut driver = Driver::attached();
+    driver.trace(at(EventType::ToolCall, "lost", ""));
+    driver.step_by(Reach::Over);
+    driver.trace(at(EventType::Prompt, "inside", "lost"));
+    driver.trace(report(EventType::Log, ""));
+    assert!(driver.held().is_empty());
+    let outside = driver.trace(at(EventType::Prompt, "next", ""));
+    assert_eq!(driver.held(), [outside.0]);
+}
+
+#[test]
+fn stepping_out_stops_at_the_close_of_the_node_above() {
+    let mut driver = Driver::attached();
+    resume(&mut driver, None);
+    driver.trace(at(EventType::ToolCall, "outer", ""));
+    pause(&mut driver, None);
+    driver.trace(at(EventType::Prompt, "inner", "outer"));
+    driver.step_by(Reach::Out);
+    driver.trace(at(EventType::Response, "inner", ""));
+    driver.trace(at(EventType::ToolCall, "second", "outer"));
+    driver.trace(at(EventType::ToolResult, "second", ""));
+    assert!(driver.held().is_empty());
+    let close = driver.trace(at(EventType::ToolResult, "outer", ""));
+    assert_eq!(driver.held(), [close.0]);
+}
+
+#[test]
+fn a_step_target_is_of_its_run_alone() {
+    let mut driver = Driver::attached();
+    driver.trace(at(EventType::ToolCall, "sub", ""));
+    driver.step_by(Reach::Over);
+    let other = driver.prompt("other");
+    assert_eq!(driver.held(), [other.0], "other runs are as paused as before");
 }

@@ -4,48 +4,86 @@
 
 use std::sync::Arc;
 
-use super::{Change, Hold, HoldReason, MAX_RUN_MODES, Mode, NOBODY, Part, Refusal, Session};
-use crate::event::{Decision, Moment, Outcome, RunId, Seq};
+use super::{
+    Change, Hold, HoldReason, MAX_RUN_MODES, Mode, NOBODY, Part, Refusal, Session,
+    breakpoint::{Breakpoint, MAX_BREAKPOINTS, Spec},
+    condition::Condition,
+};
+use crate::event::{Decision, Event, Moment, Outcome, Role, RunId, Seq};
+
+/// How far a step goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the run's next event.
+    #[default]
+    Into,
+    /// To the end of the node stepped from.
+    Over,
+    /// To the end of the node above.
+    Out,
+}
 
 impl Session {
-    /// Releases one held Trace and moves on by one; pauses what it was asked of.
+    /// Releases one held Trace and moves on by one; pauses what it was asked of, now or at the end of a node.
     pub(crate) fn step(
         &self,
         run: Option<&RunId>,
         seq: Option<Seq>,
+        reach: Reach,
         actor: &Arc<str>,
         now: Moment,
     ) -> Result<Vec<Change>, Refusal> {
         let of_run = |hold: &&Hold| run.is_none_or(|run| hold.event.run_id == *run);
         let hold = match seq {
             Some(seq) => Some(self.holds.get(&seq).filter(of_run).ok_or(Refusal::NotHeld(seq))?),
-            None => self.holds.values().find(of_run),
+            None => self.holds.values().filter(of_run).find(|hold| hold.gate.is_none()),
         };
+        if let Some(hold) = hold.filter(|hold| hold.gate.is_some()) {
+            return Err(Refusal::Gate(hold.event.seq));
+        }
         let mut changes = Vec::with_capacity(3);
         if let Some(hold) = hold {
             changes.push(hold.end(Outcome::Stepped, None, actor, now));
         }
         // A step that names an event means that event's run.
         let run = run.or(hold.filter(|_| seq.is_some()).map(|hold| &hold.event.run_id));
-        changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step))?);
+        // What is released is released, even where one mode more does not fit.
+        changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step)).unwrap_or_default());
+        if let Some((hold, target)) = hold.and_then(|hold| Some((hold, self.target(&hold.event, reach)?))) {
+            changes.push(Change::Mode { run: Some(hold.event.run_id.clone()), mode: Mode::Stepping(target) });
+        }
         changes.extend(self.move_by_one());
         Ok(changes)
     }
 
+    /// The node at whose end a step over or out of this event stops; nothing where the next event will do.
+    fn target(&self, event: &Event, reach: Reach) -> Option<Arc<str>> {
+        let above = || self.runs.get(&event.run_id)?.lineage.parent_of(event);
+        let own = || event.node_id.clone().filter(|_| event.kind.role() == Role::Opens);
+        match reach {
+            Reach::Into => None,
+            Reach::Over => own(),
+            // With nothing above, out is over.
+            Reach::Out => above().or_else(own),
+        }
+    }
+
     /// Releases all held Traces, of one run where it is named, and lets later ones pass.
-    pub(crate) fn resume(&self, run: Option<&RunId>, actor: &Arc<str>, now: Moment) -> Result<Vec<Change>, Refusal> {
-        let held = self.holds.values().filter(|hold| run.is_none_or(|run| hold.event.run_id == *run));
+    pub(crate) fn resume(&self, run: Option<&RunId>, actor: &Arc<str>, now: Moment) -> Vec<Change> {
+        let held = self.holds.values().filter(|hold| hold.gate.is_none());
+        let held = held.filter(|hold| run.is_none_or(|run| hold.event.run_id == *run));
         let mut changes: Vec<_> = held.map(|hold| hold.end(Outcome::Continued, None, actor, now)).collect();
-        changes.extend(self.set_mode(run, Mode::Running)?);
+        changes.extend(self.lift(run));
+        changes.extend(self.set_mode(run, Mode::Running).unwrap_or_default());
         if self.position != self.total() {
             changes.push(Change::Moved(self.total()));
         }
-        Ok(changes)
+        changes
     }
 
     /// Holds the next Trace.
     pub(crate) fn pause(&self, run: Option<&RunId>) -> Result<Vec<Change>, Refusal> {
-        Ok(self.set_mode(run, Mode::Paused(HoldReason::Pause))?.into_iter().collect())
+        Ok(self.lift(run).into_iter().chain(self.set_mode(run, Mode::Paused(HoldReason::Pause))?).collect())
     }
 
     /// Releases one held Trace with a decision that its agent obeys, and moves on by one.
@@ -92,7 +130,8 @@ impl Session {
         if self.debuggers > 0 || !self.attached {
             return Vec::new();
         }
-        let mut changes = self.end_all(Outcome::Detached, &NOBODY.into(), now);
+        let held = self.holds.values().filter(|hold| hold.gate.is_none());
+        let mut changes: Vec<_> = held.map(|hold| hold.end(Outcome::Detached, None, &NOBODY.into(), now)).collect();
         changes.push(Change::Detached);
         changes
     }
@@ -113,22 +152,46 @@ impl Session {
 
     /// The change that brings a mode about, where it is not so already.
     fn set_mode(&self, run: Option<&RunId>, mode: Mode) -> Result<Option<Change>, Refusal> {
+        let own = |id: &RunId| self.runs.get(id).and_then(|run| run.mode.as_ref());
         let already = match run {
-            None => self.mode == mode && self.runs.values().all(|run| run.mode.is_none() && run.aborted.is_none()),
-            Some(id) => self
-                .runs
-                .get(id)
-                .map_or(self.mode == mode, |run| run.mode.unwrap_or(self.mode) == mode && run.aborted.is_none()),
+            None => self.mode == mode && self.runs.values().all(|run| run.mode.is_none()),
+            Some(id) => *own(id).unwrap_or(&self.mode) == mode,
         };
         if already {
             return Ok(None);
         }
-        let own = |id: &RunId| self.runs.get(id).is_some_and(|run| run.mode.is_some());
-        if run.is_some_and(|id| !own(id))
-            && self.runs.values().filter(|run| run.mode.is_some()).count() >= MAX_RUN_MODES
-        {
+        let modes = || self.runs.values().filter(|run| run.mode.is_some()).count();
+        if run.is_some_and(|id| own(id).is_none()) && modes() >= MAX_RUN_MODES {
             return Err(Refusal::TooManyRunModes);
         }
         Ok(Some(Change::Mode { run: run.cloned(), mode }))
+    }
+
+    /// The change that ends aborts, where there are any: continue and pause let a stopped run go on.
+    fn lift(&self, run: Option<&RunId>) -> Option<Change> {
+        let mut runs = self.runs.iter().filter(|(id, _)| run.is_none_or(|run| *id == run));
+        runs.any(|(_, run)| run.aborted.is_some()).then(|| Change::Lifted { run: run.cloned() })
+    }
+
+    /// Makes a breakpoint.
+    pub(crate) fn create_breakpoint(&self, spec: Arc<Spec>) -> Result<Breakpoint, Refusal> {
+        match self.breakpoints.len() >= MAX_BREAKPOINTS {
+            true => Err(Refusal::TooManyBreakpoints(MAX_BREAKPOINTS)),
+            false => Ok(Breakpoint::with_hits(self.next_breakpoint, spec, 0)),
+        }
+    }
+
+    pub(crate) fn breakpoint(&self, id: u64) -> Result<&Breakpoint, Refusal> {
+        self.breakpoints.get(&id).ok_or(Refusal::NoBreakpoint(id))
+    }
+
+    /// Gives a breakpoint another spec. What it counted stays where it counts the same.
+    pub(crate) fn update_breakpoint(&self, id: u64, spec: Arc<Spec>) -> Result<Breakpoint, Refusal> {
+        let old = self.breakpoint(id)?;
+        let source = |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.source.clone());
+        let counts_the_same = source(&old.spec.condition) == source(&spec.condition)
+            && source(&old.spec.hit_condition) == source(&spec.hit_condition);
+        let hits = if counts_the_same { old.hits } else { 0 };
+        Ok(Breakpoint::with_hits(id, spec, hits))
     }
 }

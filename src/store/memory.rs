@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Entry, Log, Offset, Record, Shared, SharedRecord};
+use super::{Encoded, Entry, Log, Offset, Record, SharedRecord};
 use crate::event::Event;
 
 /// A log that lasts as long as the process.
@@ -26,7 +26,7 @@ impl Log for MemoryLog {
         let offset = self.end;
         self.end = Offset(offset.0 + 1);
         self.bytes += entry.bytes();
-        self.records.push_back(Arc::new(Shared::new(Record { offset, epoch: self.epoch.clone(), entry })));
+        self.records.push_back(Arc::new(Encoded::new(Record { offset, epoch: self.epoch.clone(), entry })));
     }
 
     fn end(&self) -> Offset {
@@ -44,7 +44,8 @@ impl Log for MemoryLog {
         into.extend(self.records.range(start..end).cloned());
     }
 
-    fn trim(&mut self) -> Option<Arc<Event>> {
+    fn trim(&mut self) -> Option<(Arc<Event>, usize)> {
+        let before = self.bytes;
         let mut trimmed = None;
         while let Some(front) = self.records.front() {
             match &front.value.entry {
@@ -55,7 +56,7 @@ impl Log for MemoryLog {
             self.bytes -= front.value.entry.bytes();
             self.records.pop_front();
         }
-        trimmed
+        trimmed.map(|event| (event, before - self.bytes))
     }
 
     fn clear(&mut self, epoch: Arc<str>) {

@@ -33,7 +33,10 @@ async fn a_stream_begins_with_the_position_and_the_whole_record_in_order() {
     }
     let state = sse.next().await;
     assert_eq!(state.name.as_deref(), Some("state"));
-    assert_eq!(state.data, json!({"type": "state", "mode": "detached", "held": [], "debuggers": 0, "observers": 1}));
+    assert_eq!(
+        state.data,
+        json!({"type": "state", "mode": "detached", "held": [], "debuggers": 0, "observers": 1, "breakpoint_revision": 0})
+    );
     record(&server, 1).await;
     assert_eq!(seqs(&mut sse, 1).await, [301]);
 }
@@ -143,6 +146,14 @@ async fn the_position_follows_steps_and_trimming() {
     record(&server, 1).await;
     let position = sse.until(|frame| frame.data["type"] == "position").await;
     assert_eq!(position.data, json!({"type": "position", "pos": 2, "total": 3}));
+}
+
+#[tokio::test]
+async fn asking_for_the_head_of_a_stream_holds_nobody() {
+    let server = TestServer::start().await;
+    let head = server.http.head(format!("{}/agent/a/debug/events", server.url)).send().await.unwrap();
+    assert_eq!(head.headers()["content-type"], "text/event-stream");
+    assert_eq!(server.status("a").await["epoch"], "", "and makes no agent");
 }
 
 #[tokio::test]

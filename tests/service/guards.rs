@@ -41,7 +41,13 @@ async fn pages_of_other_sites_cannot_call() {
     for origin in ["http://evil.test", "null", "http://localhost:1", "https://127.0.0.1"] {
         assert_eq!(status_of(step().header("origin", origin)).await, StatusCode::FORBIDDEN, "{origin}");
     }
-    assert_eq!(status_of(step().header("origin", format!("http://{host}"))).await, StatusCode::OK);
+    let own = format!("http://{host}");
+    assert_eq!(status_of(step().header("origin", &own)).await, StatusCode::OK);
+    assert_eq!(status_of(step().header("origin", format!("https://{host}"))).await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        status_of(step().header("origin", &own).header("origin", "http://evil.test")).await,
+        StatusCode::FORBIDDEN
+    );
     for site in ["cross-site", "same-site"] {
         assert_eq!(status_of(step().header("sec-fetch-site", site)).await, StatusCode::FORBIDDEN, "{site}");
         let stream = request(Method::GET, "/agent/a/debug/events").header("sec-fetch-site", site);
@@ -56,14 +62,15 @@ async fn pages_of_other_sites_cannot_call() {
 #[tokio::test]
 async fn a_link_to_a_page_works_and_to_anything_else_does_not() {
     let server = TestServer::start().await;
-    let follow = |path: &str| {
+    let follow_into = |path: &str, dest: &str| {
         let request = server.http.get(format!("{}{path}", server.url));
         let request = request.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate");
-        request.header("sec-fetch-dest", "document")
+        request.header("sec-fetch-dest", dest)
     };
+    let follow = |path: &str| follow_into(path, "document");
     for page in ["/", "/agent/a/debug"] {
         assert_eq!(status_of(follow(page)).await, StatusCode::OK);
-        assert_eq!(status_of(follow(page).header("sec-fetch-dest", "iframe")).await, StatusCode::OK, "first one wins");
+        assert_eq!(status_of(follow_into(page, "iframe")).await, StatusCode::FORBIDDEN);
     }
     for path in ["/agents", "/agent/a/debug/events", "/agent/a/debug/status"] {
         assert_eq!(status_of(follow(path)).await, StatusCode::FORBIDDEN, "{path}");
@@ -109,6 +116,8 @@ async fn grpc_wants_its_own_content_type() {
     }
     let page = call(Some("application/grpc")).header("origin", "http://evil.test").send().await.unwrap();
     assert_eq!(page.headers()["grpc-status"], "7");
+    let below = server.http.post(format!("{}{STEP}/below", server.url)).header("content-type", "text/plain");
+    assert_eq!(status_of(below).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let fine = call(Some("application/grpc")).send().await.unwrap();
     assert_eq!((fine.status(), fine.headers().get("grpc-status")), (StatusCode::OK, None), "a status in the trailers");
 }

@@ -248,6 +248,15 @@ async fn errors_of_the_transport_have_the_same_shape() {
         assert!(answer["error"].is_string() && answer["title"].is_string(), "{answer}");
         assert_eq!(answer["status"], expected);
     }
+    for (path, field) in [
+        ("/agents?page_size=many", "page_size"),
+        ("/agent/a/debug/events?pause_on_attach=1", "pause_on_attach"),
+        ("/agent/%FF/debug/status", "agent_id"),
+    ] {
+        let (status, answer) = server.answer(server.http.get(url(path))).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(answer["error"].as_str().unwrap().contains(field), "{path}: {answer}");
+    }
     let request = server.http.get(url("/nothing")).header("accept", "application/problem+json");
     assert_eq!(request.send().await.unwrap().headers()["content-type"], "application/problem+json");
 }

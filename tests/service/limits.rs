@@ -93,3 +93,32 @@ async fn connections_over_the_limit_are_closed_and_the_rest_go_on() {
     .await;
     server.log("a", json!({})).await;
 }
+
+#[tokio::test]
+async fn idle_agents_make_room_for_bytes_before_the_caller_does() {
+    let server = TestServer::with(&["--max-bytes", "8MiB"]).await;
+    let big = json!({"big": "x".repeat(1024 * 1024)});
+    for _ in 0..5 {
+        server.log("old", big.clone()).await;
+    }
+    for _ in 0..5 {
+        server.log("new", big.clone()).await;
+    }
+    assert_eq!(server.status("old").await["epoch"], "", "forgotten");
+    assert_eq!(server.status("new").await["total_events"], 5);
+    for _ in 0..5 {
+        server.log("new", big.clone()).await;
+    }
+    assert_eq!(server.status("new").await["total_events"], 7, "nobody else is left to make room");
+}
+
+/// A few bytes of the HTTP/2 preface must not hold a place for ever.
+#[tokio::test]
+async fn a_connection_that_stops_in_the_middle_of_its_first_words_is_let_go() {
+    let server = TestServer::start().await;
+    let mut stuck = TcpStream::connect(server.address()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, b"PRI * HT").await.unwrap();
+    let mut byte = [0];
+    let closed = soon("the close", stuck.read(&mut byte)).await;
+    assert_eq!(closed.unwrap_or(0), 0);
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod control;
 mod events;
 mod grpc;
 mod guards;
@@ -12,5 +13,6 @@ mod limits;
 mod parity;
 mod process;
 mod requests;
+mod session;
 mod support;
 mod tls;

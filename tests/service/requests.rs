@@ -60,19 +60,25 @@ async fn the_same_id_with_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_retry_waits_at_the_same_hold_while_the_first_call_still_does() {
+async fn calls_with_one_id_wait_at_one_hold_and_get_one_answer() {
     let server = TestServer::start().await;
     let _debugger = server.attach("a").await;
     let body = json!({"type": "prompt", "request_id": "r"});
     let first = server.held("a", body.clone()).await;
-    let mut client = server.grpc().await;
-    let retry = proto::TraceRequest { request_id: "r".into(), r#type: 1, agent_id: "a".into(), ..Default::default() };
-    let second = tokio::spawn(async move { client.trace(retry).await });
-    // Give up the first call: the hold lives on through the second, or through the grace.
+    // The second call is at the hold when it is told that it waits there: it asks once with a short patience, and the
+    // third, which waits on, gives the first one's place up and takes over.
+    let mut patient = body.clone();
+    patient["hold_timeout_ms"] = json!(20);
+    assert_eq!(server.post("a", "trace", patient).await["outcome"], "still_held");
     first.abandon();
+    let mut asking = body;
+    asking["hold_timeout_ms"] = json!(60_000);
+    let url = format!("{}/agent/a/debug/trace", server.url);
+    let third = server.http.post(url).body(asking.to_string());
+    let third = tokio::spawn(async move { third.send().await.unwrap().json::<Value>().await.unwrap() });
+    assert_eq!(held_seqs(&server.status("a").await), [1], "the hold outlives whoever left");
     server.post("a", "step", Value::Null).await;
-    let answer = second.await.unwrap().unwrap().into_inner();
-    assert_eq!((answer.outcome(), answer.seq), (proto::Outcome::Stepped, 1));
-    assert!(held_seqs(&server.status("a").await).is_empty());
+    let answer = third.await.unwrap();
+    assert_eq!((&answer["outcome"], &answer["seq"]), (&json!("stepped"), &json!(1)));
     assert_eq!(server.status("a").await["total_events"], 1);
 }

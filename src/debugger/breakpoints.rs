@@ -1,0 +1,100 @@
+//! Breakpoints of agents: made, changed, forgotten, and tried on what is recorded.
+
+use std::sync::Arc;
+
+use super::{Debugger, error::Error};
+use crate::{
+    event::{AgentId, Seq},
+    session::{
+        Change, Refusal,
+        breakpoint::{Breakpoint, Spec, Subject},
+    },
+    store::Entry,
+};
+
+/// The seqs that a back-test names at most: the newest.
+const MAX_TESTED_SEQS: usize = 1_000;
+
+/// Where a breakpoint would have hit.
+#[derive(Debug, Default)]
+pub(crate) struct Tested {
+    pub(crate) matched: u64,
+    pub(crate) examined: u64,
+    /// The newest, oldest first.
+    pub(crate) seqs: Vec<Seq>,
+}
+
+impl Debugger {
+    /// Makes a breakpoint; the agent, too, where it was never seen.
+    pub(crate) fn create_breakpoint(&self, id: &AgentId, spec: Spec) -> Result<Breakpoint, Error> {
+        let spec = Arc::new(spec);
+        loop {
+            let agent = self.agent_or_new(id)?;
+            let mut state = agent.state.lock();
+            if state.evicted {
+                continue;
+            }
+            let breakpoint = state.session.create_breakpoint(spec)?;
+            agent.execute(&mut state, [Change::Breakpoint(breakpoint.clone())]);
+            return Ok(breakpoint);
+        }
+    }
+
+    /// In the order of their making; none for an agent never seen.
+    pub(crate) fn breakpoints(&self, id: &AgentId) -> Vec<Breakpoint> {
+        let Some(agent) = self.agent(id) else { return Vec::new() };
+        let state = agent.state.lock();
+        state.session.breakpoints().cloned().collect()
+    }
+
+    /// Gives a breakpoint the spec that `change` makes of what it is now.
+    pub(crate) fn update_breakpoint(
+        &self,
+        id: &AgentId,
+        number: u64,
+        change: impl FnOnce(&Breakpoint) -> Result<Spec, Error>,
+    ) -> Result<Breakpoint, Error> {
+        let agent = self.agent(id).ok_or(Refusal::NoBreakpoint(number))?;
+        let mut state = agent.state.lock();
+        let spec = change(state.session.breakpoint(number)?)?;
+        let breakpoint = state.session.update_breakpoint(number, Arc::new(spec))?;
+        agent.execute(&mut state, [Change::Breakpoint(breakpoint.clone())]);
+        Ok(breakpoint)
+    }
+
+    /// Forgets a breakpoint. What it holds stays held.
+    pub(crate) fn delete_breakpoint(&self, id: &AgentId, number: u64) -> Result<(), Error> {
+        let agent = self.agent(id).ok_or(Refusal::NoBreakpoint(number))?;
+        let mut state = agent.state.lock();
+        state.session.breakpoint(number)?;
+        agent.execute(&mut state, [Change::BreakpointGone(number)]);
+        Ok(())
+    }
+
+    /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
+    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec) -> Result<Tested, Error> {
+        let Some(agent) = self.agent(id) else { return Ok(Tested::default()) };
+        let mut records = Vec::new();
+        let state = agent.state.lock();
+        state.log.read(state.log.start(), usize::MAX, &mut records);
+        drop(state);
+        let mut tested = Tested::default();
+        let mut hits = 0;
+        for record in records {
+            let Entry::Event(event) = &record.value.entry else { continue };
+            tested.examined += 1;
+            // What fails at an event does not hit there, as it would not have live.
+            if !spec.fits(event) || !spec.condition_holds(&Subject::new(event)).unwrap_or(false) {
+                continue;
+            }
+            hits += 1;
+            if spec.counts(hits).unwrap_or(false) {
+                tested.matched += 1;
+                tested.seqs.push(event.seq);
+            }
+        }
+        let surplus = tested.seqs.len().saturating_sub(MAX_TESTED_SEQS);
+        tested.seqs.drain(..surplus);
+        Ok(tested)
+    }
+}

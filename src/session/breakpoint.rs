@@ -1,0 +1,207 @@
+//! Breakpoints: where to stop, or to log, and what a hit does.
+//!
+//! An event is looked at by the cheap filters first (type, name, run); only what fits reaches a condition, and the
+//! event's values are made once for all conditions. Step targets are kept apart: they are modes, in `stepping`.
+
+#[cfg(test)]
+mod tests;
+
+use std::{cell::OnceCell, sync::Arc, time::Duration};
+
+use super::{condition::Condition, facts::Facts, template::Template};
+use crate::event::{Decision, Event, EventType, RunId, Verb};
+
+/// Breakpoints per agent.
+pub(crate) const MAX_BREAKPOINTS: usize = 100;
+/// What one evaluation may take, and how often it may take longer before it is switched off.
+pub(crate) const BUDGET: Duration = Duration::from_millis(5);
+const MAX_OVERRUNS: u8 = 3;
+
+/// What somebody asked for, checked.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    /// None means all.
+    pub(crate) types: Vec<EventType>,
+    pub(crate) name: Option<glob::Pattern>,
+    pub(crate) run: Option<RunId>,
+    pub(crate) condition: Option<Condition>,
+    pub(crate) hit_condition: Option<Condition>,
+    pub(crate) log: Option<Template>,
+    pub(crate) once: bool,
+    pub(crate) enabled: bool,
+    pub(crate) all_stop: bool,
+    /// An approval gate: it holds whoever is attached, and only an explicit release opens it.
+    pub(crate) gate: bool,
+    pub(crate) timeout: Option<Duration>,
+    /// What becomes of a step whose gate nobody opened in time.
+    pub(crate) proceeds: bool,
+}
+
+/// A breakpoint of one agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Breakpoint {
+    pub(crate) id: u64,
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) enabled: bool,
+    /// Events for which the condition held.
+    pub(crate) hits: u64,
+    /// Why the last evaluation failed, or why it was switched off.
+    pub(crate) problem: Option<Box<str>>,
+    overruns: u8,
+}
+
+/// Why a held step waits for an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gate {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) proceeds: bool,
+}
+
+/// What an event ran into.
+#[derive(Debug, Default)]
+pub(super) struct Hits {
+    /// The breakpoints at which it stops.
+    pub(super) stops: Vec<u64>,
+    pub(super) gate: Option<Gate>,
+    pub(super) all_stop: bool,
+    /// Which of them log, and what.
+    pub(super) logs: Vec<(u64, String)>,
+    /// Those that changed by it: counted, failed, switched off.
+    pub(super) touched: Vec<Breakpoint>,
+    /// Those that were for one stop only.
+    pub(super) gone: Vec<u64>,
+}
+
+/// One event, whose values are made when the first condition asks.
+pub(crate) struct Subject<'a> {
+    event: &'a Event,
+    facts: OnceCell<Facts>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(event: &'a Event) -> Self {
+        Self { event, facts: OnceCell::new() }
+    }
+
+    pub(super) fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Facts::of(self.event))
+    }
+}
+
+impl Spec {
+    /// Whether the filters let an event through to the condition.
+    pub(crate) fn fits(&self, event: &Event) -> bool {
+        (self.types.is_empty() || self.types.contains(&event.kind))
+            && self.run.as_ref().is_none_or(|run| *run == event.run_id)
+            && self.name.as_ref().is_none_or(|glob| event.name.as_deref().is_some_and(|name| glob.matches(name)))
+    }
+
+    /// Whether an event that fits is a hit, if it is the `hits`th for which the condition holds.
+    pub(crate) fn condition_holds(&self, subject: &Subject<'_>) -> Result<bool, String> {
+        self.condition.as_ref().map_or(Ok(true), |condition| condition.holds(subject.facts()))
+    }
+
+    pub(crate) fn counts(&self, hits: u64) -> Result<bool, String> {
+        self.hit_condition.as_ref().map_or(Ok(true), |condition| condition.holds(&Facts::of_hits(hits)))
+    }
+}
+
+impl Breakpoint {
+    pub(super) fn with_hits(id: u64, spec: Arc<Spec>, hits: u64) -> Self {
+        Self { id, enabled: spec.enabled, spec, hits, problem: None, overruns: 0 }
+    }
+
+    /// Whether it can hold an agent that nobody debugs.
+    pub(super) fn is_gate(&self) -> bool {
+        self.enabled && self.spec.gate && self.spec.log.is_none()
+    }
+
+    /// Looks at an event and adds what it does to `hits`. `clock` is the steady one.
+    pub(super) fn look(&self, subject: &Subject<'_>, attached: bool, clock: &dyn Fn() -> Duration, hits: &mut Hits) {
+        if !self.enabled || !(attached || self.spec.gate) || !self.spec.fits(subject.event) {
+            return;
+        }
+        let mut after = self.clone();
+        if self.spec.condition.is_some() || self.spec.log.is_some() {
+            // Reading the event is paid for by its size, not by whichever condition comes first.
+            subject.facts();
+        }
+        let began = clock();
+        let stops = after.evaluate(subject, hits);
+        if clock().saturating_sub(began) > BUDGET {
+            after.overran();
+        }
+        if stops {
+            hits.stops.push(self.id);
+            hits.all_stop |= self.spec.all_stop;
+            if self.spec.gate {
+                let gate = Gate { timeout: self.spec.timeout, proceeds: self.spec.proceeds };
+                hits.gate = Some(hits.gate.map_or(gate, |other| other.stricter(gate)));
+            }
+        }
+        match stops && self.spec.once {
+            true => hits.gone.push(self.id),
+            false if after.differs(self) => hits.touched.push(after),
+            false => {}
+        }
+    }
+
+    /// Counts, logs, and says whether to stop. What fails is written down and stops nothing.
+    fn evaluate(&mut self, subject: &Subject<'_>, hits: &mut Hits) -> bool {
+        let spec = self.spec.clone();
+        let hit = spec.condition_holds(subject).and_then(|holds| {
+            if !holds {
+                return Ok(false);
+            }
+            self.hits += 1;
+            spec.counts(self.hits)
+        });
+        match (hit, &spec.log) {
+            (Ok(true), None) => true,
+            (Ok(true), Some(template)) => {
+                hits.logs.push((self.id, template.render(subject.facts())));
+                false
+            }
+            (Ok(false), _) => false,
+            (Err(problem), _) => {
+                self.problem = Some(problem.into());
+                false
+            }
+        }
+    }
+
+    fn overran(&mut self) {
+        self.overruns += 1;
+        self.problem = Some(match self.overruns >= MAX_OVERRUNS {
+            true => {
+                self.enabled = false;
+                format!("switched off: took longer than {} ms {MAX_OVERRUNS} times", BUDGET.as_millis()).into()
+            }
+            false => format!("took longer than {} ms", BUDGET.as_millis()).into(),
+        });
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        (self.hits, self.overruns, &self.problem) != (other.hits, other.overruns, &other.problem)
+    }
+}
+
+impl Gate {
+    /// Of two gates, the sooner time-out and the safer ending.
+    fn stricter(self, other: Self) -> Self {
+        let timeout = [self.timeout, other.timeout].into_iter().flatten().min();
+        Self { timeout, proceeds: self.proceeds && other.proceeds }
+    }
+
+    /// What the step yields where nobody opens the gate, and whether its agent obeys that at all.
+    pub(super) fn default_for(self, event: &Event) -> (Decision, bool) {
+        let message = "nobody approved this step";
+        let fail = || Decision::Fail { message: message.into(), data: None };
+        match (self.proceeds, event.accepts.contains(Verb::Fail), event.accepts.contains(Verb::Abort)) {
+            (true, ..) => (Decision::Proceed, true),
+            (false, true, _) => (fail(), true),
+            (false, false, true) => (Decision::Abort { reason: message.into() }, true),
+            (false, false, false) => (fail(), false),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The rules of breakpoints, claim by claim.
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use super::Spec;
+use crate::{
+    event::{Accepts, Decision, EventType, Form, Outcome, Payload, Report, Seq, Verb},
+    session::{
+        Change, HoldReason, Mode, Part, Refusal,
+        condition::Condition,
+        fixtures::{Driver, moment, report, run_id, spec},
+        template::Template,
+        verb::Reach,
+    },
+};
+
+fn when(condition: &str) -> Spec {
+    Spec { condition: Some(Condition::compile(condition).expect(condition)), ..spec() }
+}
+
+/// Attached and running, with one breakpoint.
+fn running(spec: Spec) -> Driver {
+    let mut driver = Driver::new();
+    driver.run(|session| session.join(Part::Debugger, false));
+    set(&mut driver, spec);
+    driver
+}
+
+fn set(driver: &mut Driver, spec: Spec) {
+    let breakpoint = driver.session.create_breakpoint(spec.into()).expect("few");
+    driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+}
+
+fn call(name: &str, json: &str) -> Report {
+    let data = Payload { json: json.into(), form: Form::Json };
+    Report { name: Some(name.into()), data, ..report(EventType::ToolCall, "") }
+}
+
+fn hits(driver: &Driver) -> u64 {
+    driver.session.breakpoints().next().expect("one").hits
+}
+
+#[test]
+fn a_hit_stops_its_own_run_and_says_why() {
+    let mut driver = running(when("event.data.n > 1"));
+    driver.trace(call("read", r#"{"n":1}"#));
+    assert!(driver.held().is_empty());
+    let seq = driver.trace(call("read", r#"{"n":2}"#));
+    let hold = driver.session.hold(seq).expect("held");
+    assert_eq!((hold.reason, hold.breakpoints.as_slice()), (HoldReason::Breakpoint, &[1][..]));
+    // Its run is paused now, the others run on.
+    assert_eq!(driver.prompt("").0, 3);
+    driver.prompt("other");
+    assert_eq!(driver.held(), [2, 3]);
+}
+
+#[test]
+fn all_stop_stops_all() {
+    let mut driver = running(Spec { all_stop: true, ..when("event.name == 'rm'") });
+    driver.trace(call("rm", "{}"));
+    driver.prompt("other");
+    assert_eq!(driver.held(), [1, 2]);
+    assert_eq!(driver.session.mode(), Some(Mode::Paused(HoldReason::Step)));
+}
+
+#[test]
+fn types_name_and_run_are_filters() {
+    let filters = Spec {
+        types: vec![EventType::ToolCall],
+        name: Some(glob::Pattern::new("read_*").expect("a glob")),
+        run: Some(run_id("r")),
+        ..spec()
+    };
+    let mut driver = running(filters);
+    let of_run = |name: &str, run: &str| Report { run_id: run_id(run), ..call(name, "{}") };
+    driver.trace(of_run("read_file", ""));
+    driver.trace(of_run("write_file", "r"));
+    driver.trace(Report { run_id: run_id("r"), ..report(EventType::Prompt, "r") });
+    assert!(driver.held().is_empty());
+    driver.trace(of_run("read_file", "r"));
+    assert_eq!(driver.held(), [4]);
+    assert_eq!(hits(&driver), 1);
+}
+
+#[test]
+fn hits_count_only_where_the_condition_holds() {
+    let hit_condition = Some(Condition::over_hits("hits % 2 == 0").expect("compiles"));
+    let mut driver = running(Spec { hit_condition, ..when("event.data.n == 1") });
+    for n in [1, 5, 1, 5, 1] {
+        driver.trace(call("t", &format!(r#"{{"n":{n}}}"#)));
+        if driver.held() == [3] {
+            break;
+        }
+    }
+    assert_eq!((driver.held(), hits(&driver)), (vec![3], 2));
+}
+
+#[test]
+fn identical_calls_in_a_row_are_counted() {
+    let mut driver = running(when("repeats >= 3"));
+    for (name, json) in [("t", "{}"), ("t", "{}"), ("u", "{}"), ("t", r#"{"n":1}"#), ("t", "{}"), ("t", "{}")] {
+        driver.trace(call(name, json));
+        driver.trace(report(EventType::ToolResult, ""));
+    }
+    assert!(driver.held().is_empty());
+    let third = driver.trace(call("t", "{}"));
+    assert_eq!(driver.held(), [third.0]);
+}
+
+#[test]
+fn budgets_count_events_tokens_and_work_of_the_run() {
+    for condition in ["run.tokens > 100", "run.events == 3", "run.elapsed_ms >= 2"] {
+        let mut driver = running(when(condition));
+        let spend = |tokens| {
+            let details = crate::event::Details { input_tokens: Some(tokens), ..Default::default() };
+            Report { details, ..report(EventType::Response, "") }
+        };
+        driver.trace(spend(60));
+        driver.trace(spend(40));
+        assert!(driver.held().is_empty(), "{condition}");
+        driver.trace(spend(1));
+        assert_eq!(driver.held(), [3], "{condition}");
+    }
+}
+
+#[test]
+fn time_held_is_not_time_worked() {
+    let mut driver = running(when("run.elapsed_ms > 50 && event.type == 'error'"));
+    driver.run(|session| session.pause(None).expect("one mode"));
+    driver.prompt("");
+    driver.now += 1_000;
+    driver.step();
+    driver.run(|session| session.resume(None, &"tester".into(), moment(0)));
+    driver.trace(report(EventType::Error, ""));
+    assert!(driver.held().is_empty());
+    driver.now += 100;
+    driver.trace(report(EventType::Error, ""));
+    assert_eq!(driver.held().len(), 1);
+}
+
+#[test]
+fn a_message_is_logged_and_stops_nothing() {
+    let log = Some(Template::compile("saw {event.data.n} at {node.depth}").expect("compiles"));
+    let mut driver = running(Spec { log, types: vec![EventType::ToolCall], ..spec() });
+    driver.trace(call("t", r#"{"n":7}"#));
+    assert!(driver.held().is_empty());
+    let line = &driver.events[1];
+    assert_eq!((line.kind, line.seq, line.node_id.as_deref()), (EventType::Log, Seq(2), Some("n1")));
+    assert_eq!(&*line.data.json, r#"{"breakpoint_id":"b1","message":"saw 7 at 0","seq":1}"#);
+    assert_eq!(driver.prompt(""), Seq(3));
+}
+
+#[test]
+fn once_is_once() {
+    let mut driver = running(Spec { once: true, ..spec() });
+    driver.prompt("");
+    assert_eq!(driver.session.breakpoints().count(), 0);
+    driver.run(|session| session.resume(None, &"tester".into(), moment(0)));
+    driver.prompt("");
+    assert!(driver.held().is_empty());
+}
+
+#[test]
+fn what_fails_stops_nothing_and_is_written_down() {
+    let mut driver = running(when("event.data.n + 1 == 2"));
+    driver.trace(call("t", r#"{"n":"text"}"#));
+    assert!(driver.held().is_empty());
+    let problem = driver.session.breakpoints().next().expect("one").problem.clone();
+    assert!(problem.is_some_and(|problem| problem.contains("string") && !problem.contains("text")));
+    driver.trace(call("t", r#"{"n":1}"#));
+    assert_eq!(driver.held(), [2]);
+}
+
+#[test]
+fn what_is_slow_again_and_again_is_switched_off() {
+    let mut driver = running(when("event.data.n == 1"));
+    let slow = Cell::new(Duration::ZERO);
+    let clock = || slow.replace(slow.get() + Duration::from_millis(6));
+    for _ in 0..4 {
+        let (recorded, more) = driver.session.trace(call("t", "{}"), 0, true, moment(1), &clock);
+        driver.run(|_| std::iter::once(Change::Recorded(recorded)).chain(more).collect());
+    }
+    let breakpoint = driver.session.breakpoints().next().expect("one");
+    assert!(!breakpoint.enabled);
+    assert!(breakpoint.problem.as_ref().is_some_and(|problem| problem.starts_with("switched off")));
+}
+
+#[test]
+fn a_breakpoint_inside_stops_a_step_over() {
+    let mut driver = Driver::attached();
+    set(&mut driver, when("event.name == 'inner'"));
+    driver.trace(Report { node_id: Some("outer".into()), ..call("outer", "{}") });
+    driver.step_by(Reach::Over);
+    let inner = driver.trace(Report { parent_id: Some("outer".into()), ..call("inner", "{}") });
+    assert_eq!(driver.held(), [inner.0]);
+    assert_eq!(driver.session.hold(inner).expect("held").reason, HoldReason::Breakpoint);
+}
+
+#[test]
+fn a_breakpoint_skips_while_nobody_is_attached() {
+    let mut driver = Driver::new();
+    set(&mut driver, spec());
+    driver.prompt("");
+    assert!(driver.held().is_empty());
+    assert_eq!(hits(&driver), 0);
+}
+
+fn gate() -> Spec {
+    Spec { gate: true, types: vec![EventType::ToolCall], ..spec() }
+}
+
+fn accepting(verbs: &[Verb]) -> Report {
+    let mut accepts = Accepts::default();
+    verbs.iter().for_each(|verb| accepts.insert(*verb));
+    Report { accepts, ..call("rm", "{}") }
+}
+
+#[test]
+fn a_gate_holds_whoever_is_there_and_only_a_release_opens_it() {
+    let mut driver = Driver::new();
+    set(&mut driver, gate());
+    let seq = driver.trace(accepting(&[Verb::Fail]));
+    assert_eq!(driver.held(), [seq.0]);
+    // The agent goes on elsewhere: a gate pauses nobody who is not debugged.
+    driver.prompt("");
+    driver.run(|session| session.join(Part::Debugger, false));
+    driver.run(|session| session.resume(None, &"tester".into(), moment(5)));
+    driver.step();
+    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|session| session.detach(moment(9)));
+    assert_eq!(driver.held(), [seq.0]);
+    let refused = driver.session.step(None, Some(seq), Reach::Into, &"tester".into(), moment(9)).expect_err("a gate");
+    assert_eq!(refused, Refusal::Gate(seq));
+    driver.run(|session| session.release(seq, Decision::Proceed, &"tester".into(), moment(9)).expect("explicit"));
+    assert_eq!(driver.answer_to(seq).decision, Decision::Proceed);
+}
+
+#[test]
+fn a_gate_that_nobody_opens_fails_closed() {
+    for (verbs, proceeds, expected) in [
+        (&[Verb::Fail, Verb::Abort][..], false, "fail"),
+        (&[Verb::Abort], false, "abort"),
+        (&[], false, "refused"),
+        (&[], true, "proceed"),
+    ] {
+        let mut driver = Driver::new();
+        set(&mut driver, Spec { proceeds, ..gate() });
+        let seq = driver.trace(accepting(verbs));
+        driver.run(|session| session.give_up(seq, Outcome::TimedOut, moment(9)).into_iter().collect());
+        let answer = driver.answer_to(seq);
+        let got = match (&answer.decision, answer.refused) {
+            (_, true) => "refused",
+            (Decision::Proceed, _) => "proceed",
+            (decision, _) => decision.verb().expect("a verb").name(),
+        };
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn a_gate_with_no_room_to_hold_fails_closed_too() {
+    let mut driver = Driver::new();
+    set(&mut driver, gate());
+    for _ in 0..8 {
+        driver.trace(accepting(&[]));
+    }
+    let over = driver.trace(accepting(&[Verb::Fail]));
+    assert_eq!(driver.answer_to(over).decision.verb(), Some(Verb::Fail));
+    let deaf = driver.trace(accepting(&[]));
+    assert!(driver.answer_to(deaf).refused);
+}
+
+#[test]
+fn changing_a_condition_starts_the_count_anew() {
+    let mut driver = running(when("true"));
+    driver.prompt("");
+    assert_eq!(hits(&driver), 1);
+    let update = |driver: &Driver, spec: Spec| driver.session.update_breakpoint(1, Arc::new(spec)).expect("there").hits;
+    assert_eq!(update(&driver, Spec { enabled: false, ..when("true") }), 1);
+    assert_eq!(update(&driver, when("1 == 1")), 0);
+    assert_eq!(driver.session.update_breakpoint(9, Arc::new(spec())).expect_err("unknown"), Refusal::NoBreakpoint(9));
+}

@@ -1,0 +1,181 @@
+//! What conditions see of an event: its frame, its place in the tree, and how its run stood then.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+use cel::{
+    Context, Value,
+    objects::{Key, Map},
+};
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::condition::{EVENT_FIELDS, NODE_FIELDS, RUN_FIELDS, scope};
+use crate::event::{Details, Event, Payload, Span, Timestamp};
+
+/// One event, ready for conditions: made once for all of them.
+pub(crate) struct Facts {
+    pub(super) scope: Context<'static, 'static>,
+    /// The longest list or object in it, and its size in bytes: they bound what a condition may cost.
+    pub(super) longest_list: u64,
+    pub(super) bytes: u64,
+}
+
+impl Facts {
+    /// The facts of an event as it was recorded.
+    pub(crate) fn of(event: &Event) -> Self {
+        let mut longest_list = 0;
+        let value = event_value(event, &mut longest_list);
+        let mut scope = scope();
+        scope.add_variable_from_value("event", value);
+        let at = &event.context;
+        scope.add_variable_from_value("node", map([("depth", Value::Int(at.depth.into()))]));
+        let run = [
+            ("events", whole(at.run_events)),
+            ("tokens", whole(at.run_tokens)),
+            ("elapsed_ms", whole(at.run_elapsed_ms)),
+        ];
+        scope.add_variable_from_value("run", map(run));
+        scope.add_variable_from_value("repeats", Value::Int(at.repeats.into()));
+        Self { scope, longest_list, bytes: event.bytes() as u64 }
+    }
+
+    /// What a hit condition sees.
+    pub(super) fn of_hits(hits: u64) -> Self {
+        let mut scope = scope();
+        scope.add_variable_from_value("hits", whole(hits));
+        Self { scope, longest_list: 0, bytes: 0 }
+    }
+}
+
+fn event_value(event: &Event, longest: &mut u64) -> Value {
+    let none = Details::default();
+    let details = event.details.as_deref().unwrap_or(&none);
+    let text = |text: Option<&str>| text.map_or(Value::Null, string);
+    let seconds = |time: Timestamp| Value::Float(time.0 as f64 / 1e9);
+    let ms = |span: Span| Value::Float(span.0 as f64 / 1e6);
+    let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
+    map([
+        ("seq", whole(event.seq.0)),
+        ("type", string(event.kind.name())),
+        ("data", parsed(&event.data, longest)),
+        ("run_id", string(event.run_id.as_str())),
+        ("node_id", text(event.node_id.as_deref())),
+        ("parent_id", text(event.parent_id.as_deref())),
+        ("name", text(event.name.as_deref())),
+        ("start_ts", seconds(event.start)),
+        ("end_ts", or_null(details.end.map(seconds))),
+        ("duration_ms", or_null(details.duration.map(ms))),
+        ("token_count", or_null(details.token_count.map(whole))),
+        ("input_tokens", or_null(details.input_tokens.map(whole))),
+        ("output_tokens", or_null(details.output_tokens.map(whole))),
+        ("model", text(details.model.as_deref())),
+        ("latency_ms", or_null(details.latency.map(ms))),
+        ("replay_checkpoint", or_null(details.replay_checkpoint.map(Value::Bool))),
+        ("checkpoint_id", text(details.checkpoint_id.as_deref())),
+        ("metadata", details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, longest))),
+        ("effect", text(event.effect.name())),
+        ("match_key", text(event.match_key.as_deref())),
+        ("run_end", Value::Bool(event.run_end)),
+    ])
+}
+
+/// The JSON of a payload as values. Text that JSON allows and a string cannot hold (a lone surrogate) is an empty map.
+fn parsed(payload: &Payload, longest: &mut u64) -> Value {
+    let mut json = serde_json::Deserializer::from_str(&payload.json);
+    Json { longest }.deserialize(&mut json).unwrap_or_else(|_| map([]))
+}
+
+/// Reads JSON straight into values, and how long its longest list or object is.
+struct Json<'a> {
+    longest: &'a mut u64,
+}
+
+impl<'de> DeserializeSeed<'de> for Json<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Json<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Int(value))
+    }
+
+    // Whole numbers are ints wherever they fit: arithmetic does not mix int and uint.
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(whole(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(string(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(Arc::new(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(Json { longest: self.longest })? {
+            values.push(value);
+        }
+        *self.longest = (*self.longest).max(values.len() as u64);
+        Ok(Value::List(Arc::new(values)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut fields = HashMap::new();
+        while let Some(key) = object.next_key::<String>()? {
+            let value = object.next_value_seed(Json { longest: self.longest })?;
+            fields.insert(Key::String(Arc::new(key)), value);
+        }
+        *self.longest = (*self.longest).max(fields.len() as u64);
+        Ok(Value::Map(Map { map: Arc::new(fields) }))
+    }
+}
+
+/// A map whose keys are ours, and made once.
+fn map<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
+    let fields: HashMap<Key, Value> = fields.into_iter().map(|(key, value)| (our_key(key), value)).collect();
+    Value::Map(Map { map: Arc::new(fields) })
+}
+
+fn our_key(key: &'static str) -> Key {
+    static KEYS: LazyLock<HashMap<&str, Arc<String>>> = LazyLock::new(|| {
+        let ours = EVENT_FIELDS.iter().chain(&NODE_FIELDS).chain(&RUN_FIELDS);
+        ours.map(|key| (*key, Arc::new((*key).to_owned()))).collect()
+    });
+    Key::String(KEYS.get(key).cloned().unwrap_or_else(|| Arc::new(key.to_owned())))
+}
+
+fn string(text: &str) -> Value {
+    Value::String(Arc::new(text.to_owned()))
+}
+
+fn whole(number: u64) -> Value {
+    i64::try_from(number).map_or(Value::UInt(number), Value::Int)
+}

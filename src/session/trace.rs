@@ -1,0 +1,213 @@
+//! A Trace: numbering the event, finding its node, and whether it is held.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    Change, Hold, HoldReason, Mode, Recorded, Run, Session,
+    breakpoint::{Hits, Subject},
+};
+use crate::event::{
+    Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Outcome, Payload, Report, Role, Seq,
+    Surroundings,
+};
+
+impl Session {
+    /// Numbers a reported step, finds its node and says whether it is held; and what else comes of it.
+    ///
+    /// `room` is whether the process can hold another Trace. Where it cannot, or this session has its fill, the
+    /// step is recorded and yields its default: a limit never stops an agent that only records. `clock` is the
+    /// steady one, for the budget of conditions.
+    pub(crate) fn trace(
+        &self,
+        report: Report,
+        fingerprint: u64,
+        room: bool,
+        now: Moment,
+        clock: &dyn Fn() -> Duration,
+    ) -> (Recorded, Vec<Change>) {
+        let may_hold = report.may_hold;
+        let run = self.runs.get(&report.run_id);
+        let (event, likeness) = self.event(report, run, now);
+        let event = Arc::new(event);
+        let aborted = run.and_then(|run| run.aborted.clone());
+        let mut answer = Answer {
+            seq: event.seq,
+            total: self.total() + 1,
+            run_id: event.run_id.clone(),
+            node_id: event.node_id.clone(),
+            outcome: Outcome::NotHeld,
+            held_for: Duration::ZERO,
+            decision: aborted.map_or(Decision::Proceed, |reason| Decision::Abort { reason }),
+            refused: false,
+        };
+        let hits = match answer.decision == Decision::Proceed && !self.breakpoints.is_empty() {
+            true => self.hits(&event, clock),
+            false => Hits::default(),
+        };
+        let hold = self.hold_for(&event, run, &hits, &answer).filter(|_| may_hold);
+        if let Some(hold) = &hold {
+            (answer.decision, answer.refused) = (hold.default.clone(), hold.refuses);
+        }
+        let wanted = hold.is_some();
+        let hold = hold.filter(|_| room && self.holds.len() < self.max_holds).map(|hold| Hold { since: now, ..hold });
+        let over_limit = wanted && hold.is_none();
+        let more = self.consequences(&event, run, hits, hold.is_some(), now);
+        (Recorded { event, hold, fingerprint, answer, likeness, over_limit }, more)
+    }
+
+    /// The event that a report becomes, and what it opened as a number.
+    fn event(&self, report: Report, run: Option<&Run>, now: Moment) -> (Event, u64) {
+        let seq = Seq(self.next);
+        let opens = report.kind.role() == Role::Opens;
+        let node_id = report.node_id.or_else(|| match report.kind.role() {
+            Role::Opens => Some(format!("n{}", seq.0).into()),
+            Role::Closes => run?.open.only_match(report.kind, report.name.as_deref()),
+            Role::Neither => None,
+        });
+        let likeness = if opens { likeness(report.kind, report.name.as_deref(), &report.data) } else { 0 };
+        let tokens = report.details.tokens();
+        let depth = run.map_or(u32::from(report.parent_id.is_some()), |run| {
+            run.lineage.depth(node_id.as_ref(), report.parent_id.as_ref())
+        });
+        let context = Surroundings {
+            depth,
+            repeats: match (opens, run) {
+                (false, _) => 0,
+                (true, Some(run)) if run.repeats.0 == likeness => run.repeats.1 + 1,
+                (true, _) => 1,
+            },
+            run_events: run.map_or(0, |run| run.events) + 1,
+            run_tokens: run.map_or(0, |run| run.tokens).saturating_add(tokens),
+            run_elapsed_ms: run.map_or(0, |run| run.worked_ms(now)),
+        };
+        let event = Event {
+            seq,
+            at: now.wall,
+            run_id: report.run_id,
+            kind: report.kind,
+            data: report.data,
+            node_id,
+            parent_id: report.parent_id,
+            name: report.name,
+            start: report.start.unwrap_or(now.wall),
+            details: (report.details != Details::default()).then(|| Box::new(report.details)),
+            effect: report.effect,
+            match_key: report.match_key,
+            accepts: report.accepts,
+            request_id: report.request_id,
+            run_end: report.run_end,
+            recorded_at: now.steady,
+            context,
+        };
+        (event, likeness)
+    }
+
+    fn hits(&self, event: &Event, clock: &dyn Fn() -> Duration) -> Hits {
+        let subject = Subject::new(event);
+        let mut hits = Hits::default();
+        for breakpoint in self.breakpoints.values() {
+            breakpoint.look(&subject, self.attached, clock, &mut hits);
+        }
+        hits
+    }
+
+    /// The hold of an event, if it is to stop.
+    fn hold_for(&self, event: &Arc<Event>, run: Option<&Run>, hits: &Hits, answer: &Answer) -> Option<Hold> {
+        if answer.decision != Decision::Proceed {
+            return None;
+        }
+        let mode = run.and_then(|run| run.mode.as_ref()).unwrap_or(&self.mode);
+        let reason = match mode {
+            _ if !hits.stops.is_empty() => HoldReason::Breakpoint,
+            Mode::Paused(reason) if self.attached => *reason,
+            Mode::Stepping(node) if self.attached && run?.lineage.reaches(event, node) => HoldReason::Step,
+            _ => return None,
+        };
+        let (default, obeys) = hits.gate.map_or((Decision::Proceed, true), |gate| gate.default_for(event));
+        Some(Hold {
+            event: event.clone(),
+            reason,
+            since: Moment::default(),
+            total: answer.total,
+            default,
+            refuses: !obeys,
+            breakpoints: hits.stops.clone(),
+            gate: hits.gate,
+        })
+    }
+
+    /// Everything else that an event brings about: counted hits, log lines, and the modes that a stop leaves.
+    fn consequences(&self, event: &Event, run: Option<&Run>, hits: Hits, held: bool, now: Moment) -> Vec<Change> {
+        let mut changes: Vec<_> = hits.touched.into_iter().map(Change::Breakpoint).collect();
+        changes.extend(hits.gone.into_iter().map(Change::BreakpointGone));
+        let paused = Mode::Paused(HoldReason::Step);
+        let mode = run.and_then(|run| run.mode.as_ref()).unwrap_or(&self.mode);
+        // Nobody is there to let go what a gate alone would pause.
+        if held && self.attached && hits.all_stop {
+            changes.push(Change::Mode { run: None, mode: paused });
+        } else if held && self.attached && !matches!(mode, Mode::Paused(_)) {
+            changes.push(Change::Mode { run: Some(event.run_id.clone()), mode: paused });
+        }
+        for (number, (id, message)) in hits.logs.into_iter().enumerate() {
+            changes.push(Change::Recorded(self.log_line(event, id, &message, number as u64 + 1, now)));
+        }
+        changes
+    }
+
+    /// The log event that a breakpoint records, `after` numbers behind the one that it saw.
+    fn log_line(&self, event: &Event, id: u64, message: &str, after: u64, now: Moment) -> Recorded {
+        let data = serde_json::json!({ "message": message, "breakpoint_id": format!("b{id}"), "seq": event.seq.0 });
+        let context = event.context;
+        let line = Event {
+            seq: Seq(event.seq.0 + after),
+            at: now.wall,
+            run_id: event.run_id.clone(),
+            kind: EventType::Log,
+            data: Payload { json: data.to_string().into(), form: Form::Json },
+            node_id: event.node_id.clone(),
+            parent_id: event.parent_id.clone(),
+            name: None,
+            start: now.wall,
+            details: None,
+            effect: Effect::Unknown,
+            match_key: None,
+            accepts: Accepts::default(),
+            request_id: None,
+            run_end: false,
+            recorded_at: now.steady,
+            context: Surroundings { repeats: 0, run_events: context.run_events + after, ..context },
+        };
+        let answer = Answer {
+            seq: line.seq,
+            total: self.total() + 1 + after,
+            run_id: line.run_id.clone(),
+            node_id: line.node_id.clone(),
+            outcome: Outcome::NotHeld,
+            held_for: Duration::ZERO,
+            decision: Decision::Proceed,
+            refused: false,
+        };
+        Recorded { event: Arc::new(line), hold: None, fingerprint: 0, answer, likeness: 0, over_limit: false }
+    }
+}
+
+impl Run {
+    /// Since the run's first event, without the time that any of its steps was held.
+    fn worked_ms(&self, now: Moment) -> u64 {
+        let Some(began) = self.began else { return 0 };
+        let held = self.held_for + self.held_since.map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
+        let worked = now.steady.saturating_sub(began).saturating_sub(held);
+        u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Equal for equal type, name and data, as the agent wrote them.
+fn likeness(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (kind, name, &data.json).hash(&mut hasher);
+    hasher.finish()
+}
