@@ -14,6 +14,7 @@ done
 
 packages=()
 command -v curl >/dev/null || packages+=(curl)
+command -v openssl >/dev/null || packages+=(openssl)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 if ((${#packages[@]})); then
   say "Debian packages: ${packages[*]}"
