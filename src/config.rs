@@ -12,6 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::{HeaderValue, Uri};
 use subtle::ConstantTimeEq;
 
+use crate::cli::args::Client;
+
 /// Where it listens by default: this machine only.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7117);
 /// The smallest byte limit: one event of the largest size must fit.
@@ -39,6 +41,9 @@ pub struct Cli {
 pub enum Command {
     /// Serve gRPC, HTTP and the page on one port.
     Serve(Box<ServeArgs>),
+    /// A client of a service that runs.
+    #[command(flatten)]
+    Client(Client),
 }
 
 /// The flags of `serve`. Each has an environment variable; the flag wins.

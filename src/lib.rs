@@ -32,6 +32,7 @@
 //! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
 //! | Host, Origin, tokens | `server/guard` |
 //! | flags | `config` |
+//! | the commands of the terminal, clients of the contract like any other | `cli` |
 //!
 //! # Invariants
 //!
@@ -39,8 +40,10 @@
 //! - Append, publish and hold are one step under the agent's lock: whoever sees an event can already release it.
 //! - The log is the truth; a notification only wakes a reader. A slow reader costs nobody anything.
 //! - Nothing below `convert` knows tonic, axum or a generated type. A test holds this.
+//! - The terminal side knows the contract and nothing else of the service. A test holds this, too.
 //! - No lock is held across an await; no code here is `unsafe`; every queue, map, body and wait has a bound.
 
+pub mod cli;
 pub mod config;
 mod convert;
 mod debugger;

@@ -67,6 +67,14 @@ fn the_store_knows_no_session() {
 }
 
 #[test]
+fn the_terminal_side_knows_the_contract_and_nothing_else_of_the_service() {
+    let parts = ["convert", "debugger", "event", "gateway", "grpc", "server", "session", "store", "subscription"];
+    for part in parts {
+        assert_absent(&["cli"], &[&format!("crate::{part}")]);
+    }
+}
+
+#[test]
 fn every_file_has_a_head_that_says_what_it_is_for() {
     for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let text = fs::read_to_string(&path).unwrap();

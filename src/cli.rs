@@ -1,0 +1,82 @@
+//! The terminal side: clients of the public contract, as any other program could be one.
+//!
+//! ```text
+//!  agents   tail   run   attach ◀─ command ◀─ prompt          what somebody types
+//!     │       │     │      │
+//!     │       └─────┴──────┴─▶ follow                         the stream, reconnected
+//!     └──▶ connect ◀────────────┘                             one channel, the token, TLS
+//!
+//!  frames ─▶ json | text ─▶ escape ─▶ output                  what a terminal gets to see
+//! ```
+//!
+//! Invariants: nothing here knows more of the service than its proto; whatever came from an agent is escaped before
+//! it reaches a terminal; a client that goes away is a detach, so nothing here ends an agent.
+
+mod agents;
+pub mod args;
+mod attach;
+mod command;
+mod connect;
+mod escape;
+mod follow;
+mod json;
+mod output;
+mod prompt;
+mod run;
+mod spec;
+mod tail;
+mod text;
+mod tree;
+mod verb;
+mod view;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use tonic::Status;
+
+use args::Client;
+
+/// Why a command ends early.
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    /// The command line, or what it names, cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    #[error("cannot reach the service at {url}: {cause}")]
+    Unreachable { url: String, cause: String },
+    /// The service said no.
+    #[error("{}", .0.message())]
+    Refused(#[from] Status),
+    #[error("{0}")]
+    Failed(String),
+    /// What was printed cannot be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs a client command to its end, and says how the process exits: 2 for usage, 1 for the rest that fails.
+pub async fn run(client: Client) -> ExitCode {
+    let ended = match client {
+        Client::Agents(args) => agents::run(args).await,
+        Client::Tail(args) => tail::run(args).await,
+        Client::Run(args) => run::run(args).await,
+        Client::Attach(args) => attach::run(args).await,
+    };
+    match ended {
+        Ok(code) => code,
+        // The reader has seen enough, like `| head`.
+        Err(Problem::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(problem) => {
+            say(&problem.to_string());
+            ExitCode::from(if matches!(problem, Problem::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// A line on stderr. Nobody may be reading it.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "agent-debugger: {}", escape::text(text));
+}
