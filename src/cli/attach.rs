@@ -12,6 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tonic::{Response, Status};
+use tonic_types::StatusExt;
 
 use super::{
     Problem,
@@ -32,6 +33,9 @@ use crate::proto;
 const SHOWN_AT_FIRST: usize = 10;
 /// A decision that the stream has not told by then was trimmed away.
 pub(super) const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What Ctrl-C at the prompt answers.
+const UNTOUCHED: &str = "quit, or Ctrl-D, detaches; the agent was not touched";
 
 /// Why a command fails; the session goes on.
 #[derive(Debug, thiserror::Error)]
@@ -132,13 +136,15 @@ impl Attached {
             let line = loop {
                 tokio::select! {
                     line = prompt.line() => break line,
+                    // Between two prompts the terminal makes a signal of it.
+                    _ = ctrl_c(), if self.is_terminal => self.note(UNTOUCHED)?,
                     update = self.follow.next(), if !self.over => self.update(update)?,
                 }
             };
             let parsed = match &line {
                 Line::End => return Ok(failed),
                 Line::Interrupted => {
-                    self.note("quit, or Ctrl-D, detaches; the agent was not touched")?;
+                    self.note(UNTOUCHED)?;
                     continue;
                 }
                 Line::Unreadable(problem) => Err(problem.clone()),
@@ -182,6 +188,7 @@ impl Attached {
             tokio::select! {
                 answer = &mut answer => return Ok(answer?.into_inner()),
                 update = self.follow.next(), if !self.over => self.update(update)?,
+                _ = ctrl_c(), if self.is_terminal => return Err("interrupted".into()),
             }
         }
     }
@@ -281,11 +288,12 @@ impl Attached {
     fn failure(&mut self, command: &str, failure: &Failure) -> Result<(), Problem> {
         let error = failure.to_string();
         if self.out.json {
-            let code = match failure {
-                Failure::Refused(status) => format!("{:?}", status.code()),
-                Failure::Said(_) | Failure::Fatal(_) => "Usage".into(),
+            // The constant that HTTP names as well; a command that did not get that far has one of its own.
+            let reason = match failure {
+                Failure::Refused(status) => status.get_details_error_info().map(|info| info.reason).unwrap_or_default(),
+                Failure::Said(_) | Failure::Fatal(_) => "COMMAND".into(),
             };
-            return self.out.json(&json!({"type": "failed", "command": command, "error": error, "code": code}));
+            return self.out.json(&json!({"type": "failed", "command": command, "error": error, "reason": reason}));
         }
         let line = self.out.paint.ink(Ink::Bad, format!("{command}: {}", escape::text(&error)));
         self.out.line(&line)

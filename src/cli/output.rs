@@ -48,9 +48,10 @@ impl Paint {
             Ink::Bad => "31",
             Ink::Held => "33",
         };
-        match self.0 {
+        let text = text.to_string();
+        match self.0 && !text.is_empty() {
             true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-            false => text.to_string(),
+            false => text,
         }
     }
 }

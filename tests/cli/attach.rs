@@ -140,7 +140,7 @@ async fn an_error_is_told_and_the_session_goes_on() {
     in_json.say("proceed 99").await;
     let failed = in_json.out.json("failed").await;
     let expected =
-        json!({"type": "failed", "command": "proceed", "error": "event 99 is not held", "code": "FailedPrecondition"});
+        json!({"type": "failed", "command": "proceed", "error": "event 99 is not held", "reason": "NOT_HELD"});
     assert_eq!(failed, expected);
     assert_eq!(in_json.end().await.status.code(), Some(1));
 }
