@@ -24,7 +24,8 @@ const GOOD_TOKEN_BYTES: usize = 32;
 /// The debugger for AI agents written in any language.
 ///
 /// An agent reports each step over gRPC or HTTP; while somebody is debugging it, it is held at that step until it is
-/// stepped, continued or stopped, from the page, over HTTP or with grpcurl. Without a subcommand it serves.
+/// stepped, continued or stopped, from the page, the terminal, over HTTP or with grpcurl. Without a subcommand it
+/// serves.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
@@ -97,7 +98,7 @@ pub struct ServeArgs {
     /// A host name under which this service is reached, beside localhost and literal addresses; may be repeated.
     #[arg(long, env = "AGENT_DEBUGGER_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
     pub allowed_host: Vec<String>,
-    /// An origin whose pages may call this service, like https://tools.example; may be repeated.
+    /// An origin whose pages may call this service, like `https://tools.example`; may be repeated.
     #[arg(long, env = "AGENT_DEBUGGER_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
     pub allow_origin: Vec<HeaderValue>,
     /// Listen on a public address without token and TLS. Anybody who reaches it reads and steers your agents.

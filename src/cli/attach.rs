@@ -195,6 +195,11 @@ impl Attached {
 
     /// Waits until the stream has told how these holds ended.
     pub(super) async fn settle(&mut self, released: &[u64]) -> Result<(), Failure> {
+        let mut released = released.to_vec();
+        if self.run.is_some() {
+            // The stream of one run tells nothing of the others.
+            released.retain(|seq| self.view.held.iter().any(|held| held.seq == *seq));
+        }
         self.until(SETTLE_LIMIT, |view| released.iter().all(|seq| view.has_ended(*seq))).await.map(drop)
     }
 

@@ -71,7 +71,7 @@ async fn next_goes_to_the_end_of_the_node_and_a_breakpoint_inside_still_stops() 
     assert_eq!(outcomes[4..6], [Outcome::NotHeld; 2]);
 
     let server = TestServer::start().await;
-    let script = "b :deep\nwait\nnext\nwait\ncontinue\nwait end";
+    let script = "b tool_call:deep\nwait\nnext\nwait\ncontinue\nwait end";
     let (_, ended) = scripted(&server, &[], script).await;
     assert_eq!(holds(&ended), ["held at #1 prompt (run r): step", "held at #5 tool_call deep (run r): breakpoint b1"]);
 }
