@@ -92,6 +92,7 @@ async fn json_lines_are_the_frames_of_http() {
     let lines = output(server.cli(&["tail", "a", "--json", "--no-follow"])).await.out;
     assert!(lines[1].contains("{\"big\":12345678901234567890123,\"price\":1.10,\"z\":0,\"a\":[ ]}"), "{lines:#?}");
     let ours: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    server.until("a", "the first observer to leave", |status| status.observers == 0).await;
     let url = format!("{}/agent/a/debug/events?mode=observe", server.url);
     let mut stream = soon("the stream", reqwest::get(url)).await.unwrap();
     let mut text = String::new();
@@ -103,8 +104,8 @@ async fn json_lines_are_the_frames_of_http() {
         .filter_map(|line| line.strip_prefix("data: "))
         .map(|data| serde_json::from_str(data).unwrap())
         .collect();
-    // Position, two events, a decision: all but the snapshot of the moment.
-    assert_eq!(ours[..4], theirs[..4]);
+    // Position, two events, a decision, and the snapshot of the moment: one observer each.
+    assert_eq!(ours, theirs);
     assert_eq!((&ours[3]["type"], &ours[4]["type"], ours.len()), (&"decision".into(), &"state".into(), 5));
 }
 
