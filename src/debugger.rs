@@ -177,7 +177,7 @@ impl Debugger {
     pub(crate) fn pause(&self, id: &AgentId, run: Option<&RunId>) -> Result<Moved, Error> {
         loop {
             self.agent_or_new(id)?;
-            if let Some(moved) = self.verb(id, |state, _| state.session.pause(run)) {
+            if let Some(moved) = self.verb(id, |state, _| Ok(state.session.pause(run))) {
                 return moved;
             }
         }

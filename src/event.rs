@@ -294,6 +294,8 @@ pub(crate) struct Event {
     pub(crate) run_end: bool,
     /// On the steady clock.
     pub(crate) recorded_at: Duration,
+    /// A breakpoint logged it; no agent reported it.
+    pub(crate) by_breakpoint: bool,
     pub(crate) context: Surroundings,
 }
 

@@ -79,7 +79,8 @@ pub(crate) enum Change {
     /// The position is now this.
     Moved(u64),
     /// The mode of one run; of all where none is named, and then no run has one of its own.
-    Mode { run: Option<RunId>, mode: Mode },
+    /// `asked` is whether somebody wants it so: then it outlives the grace, if no debugger is there.
+    Mode { run: Option<RunId>, mode: Mode, asked: bool },
     /// The run was stopped: its later events are answered abort.
     Aborted { run: RunId, reason: Box<str> },
     /// Aborts end: of one run, or of all.

@@ -43,6 +43,9 @@ pub(crate) fn spec(breakpoint: Option<proto::Breakpoint>) -> Result<Spec, Error>
         Ok(proto::OnTimeout::Proceed) => true,
         Err(_) => return Err(Error::invalid("on_timeout", "must be fail or proceed")),
     };
+    if proceeds && timeout.is_none() {
+        return Err(Error::invalid("on_timeout", "proceed wants a timeout"));
+    }
     Ok(Spec {
         types: wire.types.iter().map(|kind| request::event_type("types", *kind)).collect::<Result<_, _>>()?,
         name: name(&wire.name)?,

@@ -1,6 +1,9 @@
 //! Breakpoints of agents: made, changed, forgotten, and tried on what is recorded.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Debugger, error::Error};
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
 
 /// The seqs that a back-test names at most: the newest.
 const MAX_TESTED_SEQS: usize = 1_000;
+
+/// What one back-test may take.
+const TEST_BUDGET: Duration = Duration::from_secs(2);
 
 /// Where a breakpoint would have hit.
 #[derive(Debug, Default)]
@@ -78,10 +84,18 @@ impl Debugger {
         let state = agent.state.lock();
         state.log.read(state.log.start(), usize::MAX, &mut records);
         drop(state);
+        let began = Instant::now();
         let mut tested = Tested::default();
         let mut hits = 0;
         for record in records {
             let Entry::Event(event) = &record.value.entry else { continue };
+            // Breakpoints do not look at what breakpoints log.
+            if event.by_breakpoint {
+                continue;
+            }
+            if began.elapsed() > TEST_BUDGET {
+                return Err(Error::TooExpensive(TEST_BUDGET));
+            }
             tested.examined += 1;
             // What fails at an event does not hit there, as it would not have live.
             if !spec.fits(event) || !spec.condition_holds(&Subject::new(event)).unwrap_or(false) {

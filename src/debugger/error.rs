@@ -1,5 +1,7 @@
 //! What can go wrong, in the debugger's own words. No transport is known here.
 
+use std::time::Duration;
+
 use crate::{event::Seq, session::Refusal};
 
 /// Why a call is refused. It says what is wrong with which thing.
@@ -23,6 +25,9 @@ pub(crate) enum Error {
     /// A gate or an abort stopped the step of an agent that obeys neither fail nor abort.
     #[error("event {} was stopped, and its agent accepts neither fail nor abort", .0.0)]
     Stopped(Seq),
+    /// A back-test took too long.
+    #[error("the condition took longer than {} s over the record", .0.as_secs())]
+    TooExpensive(Duration),
     /// The service drains.
     #[error("the service is shutting down")]
     ShuttingDown,

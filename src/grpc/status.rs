@@ -46,6 +46,12 @@ impl From<Error> for Status {
                 ErrorDetails::with_quota_failure_violation("subscribers", &message),
             ),
             Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
+            Error::TooExpensive(_) => status(
+                Code::ResourceExhausted,
+                "TOO_EXPENSIVE",
+                &message,
+                ErrorDetails::with_quota_failure_violation("condition", &message),
+            ),
             Error::Stopped(_) => status(Code::Aborted, "STOPPED", message, none),
             Error::ShuttingDown => status(
                 Code::Unavailable,
@@ -80,11 +86,5 @@ fn refused(refusal: Refusal, message: String) -> Status {
                 ErrorDetails::with_bad_request_violation("request_id", problem),
             )
         }
-        Refusal::TooManyRunModes => status(
-            Code::ResourceExhausted,
-            "TOO_MANY_RUN_MODES",
-            &message,
-            ErrorDetails::with_quota_failure_violation("run modes", &message),
-        ),
     }
 }

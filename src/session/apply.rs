@@ -1,6 +1,6 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
-use super::{Change, MAX_ABORTED_RUNS, Mode, Part, Recorded, Remembered, Run, Session};
+use super::{Change, MAX_ABORTED_RUNS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session};
 use crate::event::{Answer, Ended, Event, RunId};
 
 impl Session {
@@ -11,9 +11,9 @@ impl Session {
             Change::Ended { ended, answer } => self.apply_ended(ended, answer),
             Change::Trimmed(event) => self.apply_trimmed(event),
             Change::Moved(position) => self.position = *position,
-            Change::Mode { run, mode } => {
+            Change::Mode { run, mode, asked } => {
                 self.revision += 1;
-                self.asked |= self.debuggers == 0;
+                self.asked |= *asked && self.debuggers == 0;
                 self.apply_mode(run.as_ref(), mode.clone());
             }
             Change::Aborted { run, reason } => {
@@ -94,6 +94,7 @@ impl Session {
         match run {
             Some(id) => {
                 self.runs.entry(id.clone()).or_default().mode = Some(mode);
+                self.forget_old_mode(id);
             }
             None => {
                 self.mode = mode;
@@ -104,6 +105,21 @@ impl Session {
         self.stepping = self.runs.values().filter(|run| matches!(run.mode, Some(Mode::Stepping(_)))).count();
     }
 
+    /// Bounds the modes that runs have of their own: of those with nothing held, the one that was silent the longest
+    /// goes back to the default.
+    fn forget_old_mode(&mut self, but: &RunId) {
+        if self.runs.values().filter(|run| run.mode.is_some()).count() <= MAX_RUN_MODES {
+            return;
+        }
+        let spare = self.runs.iter().filter(|(id, run)| *id != but && run.mode.is_some() && run.held == 0);
+        if let Some(oldest) = spare.min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) {
+            if let Some(run) = self.runs.get_mut(&oldest) {
+                run.mode = None;
+            }
+            self.forget_blank(&oldest);
+        }
+    }
+
     fn apply_recorded(&mut self, Recorded { event, hold, fingerprint, answer, likeness, .. }: &Recorded) {
         self.next = event.seq.0 + 1;
         let run = match self.runs.get_mut(&event.run_id) {
@@ -112,7 +128,7 @@ impl Session {
         };
         run.retained += 1;
         run.last = event.seq;
-        run.finished = event.run_end;
+        run.finished = event.run_end || (run.finished && event.by_breakpoint);
         run.open.see(event);
         run.lineage.see(event);
         run.events = event.context.run_events;

@@ -128,8 +128,9 @@ impl Breakpoint {
         }
         let began = clock();
         let stops = after.evaluate(subject, hits);
-        if clock().saturating_sub(began) > BUDGET {
-            after.overran();
+        match clock().saturating_sub(began) > BUDGET {
+            true => after.overran(),
+            false => after.overruns = 0,
         }
         if stops {
             hits.stops.push(self.id);
@@ -139,7 +140,8 @@ impl Breakpoint {
                 hits.gate = Some(hits.gate.map_or(gate, |other| other.stricter(gate)));
             }
         }
-        match stops && self.spec.once {
+        let logs = hits.logs.last().is_some_and(|(id, _)| *id == self.id);
+        match self.spec.once && (stops || logs) {
             true => hits.gone.push(self.id),
             false if after.differs(self) => hits.touched.push(after),
             false => {}
@@ -163,19 +165,21 @@ impl Breakpoint {
                 false
             }
             (Ok(false), _) => false,
-            (Err(problem), _) => {
+            // What fails stops nothing, but at a gate: what cannot be judged there is for somebody to decide.
+            (Err(problem), log) => {
                 self.problem = Some(problem.into());
-                false
+                spec.gate && log.is_none()
             }
         }
     }
 
     fn overran(&mut self) {
-        self.overruns += 1;
-        self.problem = Some(match self.overruns >= MAX_OVERRUNS {
+        self.overruns = self.overruns.saturating_add(1);
+        // A gate is never switched off: its steps would pass unseen.
+        self.problem = Some(match self.overruns >= MAX_OVERRUNS && !self.spec.gate {
             true => {
                 self.enabled = false;
-                format!("switched off: took longer than {} ms {MAX_OVERRUNS} times", BUDGET.as_millis()).into()
+                format!("switched off: took longer than {} ms {MAX_OVERRUNS} times in a row", BUDGET.as_millis()).into()
             }
             false => format!("took longer than {} ms", BUDGET.as_millis()).into(),
         });
@@ -193,15 +197,14 @@ impl Gate {
         Self { timeout, proceeds: self.proceeds && other.proceeds }
     }
 
-    /// What the step yields where nobody opens the gate, and whether its agent obeys that at all.
-    pub(super) fn default_for(self, event: &Event) -> (Decision, bool) {
+    /// What the step yields where nobody opens the gate: it fails. Says whether its agent obeys that at all.
+    pub(super) fn default_for(event: &Event) -> (Decision, bool) {
         let message = "nobody approved this step";
         let fail = || Decision::Fail { message: message.into(), data: None };
-        match (self.proceeds, event.accepts.contains(Verb::Fail), event.accepts.contains(Verb::Abort)) {
-            (true, ..) => (Decision::Proceed, true),
-            (false, true, _) => (fail(), true),
-            (false, false, true) => (Decision::Abort { reason: message.into() }, true),
-            (false, false, false) => (fail(), false),
+        match (event.accepts.contains(Verb::Fail), event.accepts.contains(Verb::Abort)) {
+            (true, _) => (fail(), true),
+            (false, true) => (Decision::Abort { reason: message.into() }, true),
+            (false, false) => (fail(), false),
         }
     }
 }

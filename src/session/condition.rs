@@ -17,7 +17,7 @@ use cel::{
         types::{CelBool, CelString},
     },
 };
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::facts::Facts;
 
@@ -29,8 +29,18 @@ const MAX_NESTING: u32 = 2;
 /// may read the whole event, and every `+` may copy all that the ones before it put together.
 const MAX_STEPS: u64 = 10_000;
 const MAX_WALKED_BYTES: u64 = 256 * 1024 * 1024;
+/// The signs that make an expression long (operators, calls, selections) and how deep brackets may nest, for the
+/// parser; and how deep the parsed expression may be, for evaluating it on the stack of a worker. All of them recurse.
+const MAX_OPERATORS: usize = 128;
+const MAX_BRACKETS: usize = 24;
+const MAX_DEPTH: u32 = 32;
+/// What a regular expression may compile to, in bytes; the text that it may be tried on; and how many times dearer
+/// than plain reading it is taken to be.
+const MAX_REGEX_BYTES: usize = 32 * 1024;
+const MAX_MATCHED_BYTES: usize = 64 * 1024;
+const MATCH_COST: u64 = 64;
 /// Compiled regular expressions kept per thread.
-const MAX_REGEXES: usize = 256;
+const MAX_REGEXES: usize = 64;
 
 /// The variables of a condition, and the fields of those that are ours to name.
 const VARIABLES: [&str; 4] = ["event", "node", "run", "repeats"];
@@ -96,10 +106,18 @@ fn matches(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<CelBool, Exe
         if known.len() >= MAX_REGEXES && !known.contains_key(pattern.inner()) {
             known.clear();
         }
-        known.entry(pattern.inner().to_owned()).or_insert_with(|| Regex::new(pattern.inner()).ok()).clone()
+        known.entry(pattern.inner().to_owned()).or_insert_with(|| regex(pattern.inner()).ok()).clone()
     });
+    if text.inner().len() > MAX_MATCHED_BYTES {
+        return Err(ExecutionError::function_error("matches", "the text is longer than 64 KiB"));
+    }
     let regex = compiled.ok_or_else(|| ExecutionError::function_error("matches", "not a regular expression"))?;
     Ok(CelBool::from(regex.is_match(text.inner())))
+}
+
+/// A regular expression of bounded size.
+fn regex(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).dfa_size_limit(8 * MAX_REGEX_BYTES).build()
 }
 
 fn lower_ascii(text: &CelString<'_>) -> CelString<'static> {
@@ -142,22 +160,21 @@ impl Condition {
         if source.len() > MAX_SOURCE_BYTES {
             return Err(format!("must be at most {MAX_SOURCE_BYTES} bytes"));
         }
-        let program = ENV.compile(source).map_err(|errors| {
-            let first = errors.errors.first();
-            first.map_or_else(
-                || "does not compile".to_owned(),
-                |error| {
-                    let said = error.msg.lines().next().unwrap_or_default();
-                    format!("does not compile at line {} column {}: {said}", error.pos.0, error.pos.1)
-                },
-            )
-        })?;
+        check_depth(source)?;
+        let program = parse(source)?;
         let scope = variables.to_vec();
-        let mut checker =
-            Checker { source: program.source_info(), scope, longest_literal: 0, functions: 0, additions: 0 };
+        let mut checker = Checker {
+            source: program.source_info(),
+            scope,
+            longest_literal: 0,
+            depth: 0,
+            nodes: 0,
+            additions: 0,
+            matches: 0,
+        };
         let nesting = checker.visit(program.expression())?;
         let longest_literal = checker.longest_literal;
-        let reads = (checker.additions + 1).saturating_pow(2).max(checker.functions);
+        let reads = (checker.additions + 1).saturating_pow(2).max(checker.nodes).max(checker.matches * MATCH_COST);
         Ok(Self { source: source.into(), nesting, longest_literal, reads, program })
     }
 
@@ -173,12 +190,16 @@ impl Condition {
 
     /// Evaluates to any value; nothing where a field is missing.
     pub(super) fn value(&self, facts: &Facts) -> Result<Option<Value>, String> {
+        if let Some(problem) = facts.problem {
+            return Err(problem.into());
+        }
         let longest = facts.longest_list.max(self.longest_literal);
         let steps = longest.saturating_pow(self.nesting);
         if self.nesting > 0 && steps > MAX_STEPS {
             return Err(format!("is too expensive for this event, whose longest list has {longest} elements"));
         }
-        let walked = steps.max(1).saturating_mul(self.reads).saturating_mul(facts.bytes);
+        let bytes = facts.bytes.max(self.source.len() as u64);
+        let walked = steps.max(1).saturating_mul(self.reads).saturating_mul(bytes);
         if walked > MAX_WALKED_BYTES {
             return Err(format!("is too expensive for this event of {} bytes", facts.bytes));
         }
@@ -187,6 +208,57 @@ impl Condition {
             Err(ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_)) => Ok(None),
             Err(error) => Err(short(&error)),
         }
+    }
+}
+
+/// The stack on which sources are parsed: the parser goes through every level of precedence at every bracket.
+const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Parses a source that is not too deep, on a stack that is deep enough for it.
+fn parse(source: &str) -> Result<Program, String> {
+    let compile = || {
+        ENV.compile(source).map_err(|errors| {
+            let Some(first) = errors.errors.first() else { return "does not compile".to_owned() };
+            let said = first.msg.lines().next().unwrap_or_default();
+            let said = said.split(" expecting {").next().unwrap_or_default();
+            format!("does not compile at line {} column {}: {said}", first.pos.0, first.pos.1)
+        })
+    };
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES).spawn_scoped(scope, compile);
+        let parsed = parser.ok().and_then(|parser| parser.join().ok());
+        parsed.unwrap_or_else(|| Err("cannot be compiled now".into()))
+    })
+}
+
+/// Refuses what would recurse too deep, before anything recurses on it.
+fn check_depth(source: &str) -> Result<(), String> {
+    // Where strings end is plain only for plain strings: with others everything counts.
+    let plain = !["\u{27}\u{27}\u{27}", "\"\"\"", "r'", "r\"", "R'", "R\""].iter().any(|raw| source.contains(raw));
+    let (mut operators, mut depth, mut quote, mut escaped) = (0_usize, 0_usize, None, false);
+    for sign in source.chars() {
+        match (quote, sign) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if sign == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if plain => quote = Some(sign),
+            (None, '(' | '[' | '{') => {
+                operators += 1;
+                depth += 1;
+            }
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' | '?' | '.') => operators += 1,
+            (None, _) => {}
+        }
+        if depth > MAX_BRACKETS {
+            return Err(format!("may nest brackets {MAX_BRACKETS} deep"));
+        }
+    }
+    // `in` is the one operator that is a word.
+    match operators + source.split_whitespace().filter(|word| *word == "in").count() > MAX_OPERATORS {
+        true => Err(format!("may hold {MAX_OPERATORS} operators")),
+        false => Ok(()),
     }
 }
 
@@ -213,14 +285,18 @@ struct Checker<'a> {
     /// The variables in sight; those of comprehensions come and go.
     scope: Vec<&'a str>,
     longest_literal: u64,
-    /// Calls that may read all of an event, and those that may copy what others made.
-    functions: u64,
+    depth: u32,
+    /// Parts of the expression, each of which may read all of an event; those that may copy what others made; and
+    /// those that search.
+    nodes: u64,
     additions: u64,
+    matches: u64,
 }
 
 impl<'a> Checker<'a> {
     /// Refuses what names nothing or could take too long. Says how deep comprehensions nest.
     fn check(&mut self, id: u64, expr: &'a Expr) -> Result<u32, String> {
+        self.nodes += 1;
         match expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(0),
             Expr::Ident(name) => match self.scope.contains(&name.as_str()) || TYPES.contains(&name.as_str()) {
@@ -237,12 +313,12 @@ impl<'a> Checker<'a> {
                 let name = call.func_name.as_str();
                 // Operators are calls of names that no source can spell.
                 let is_operator = !name.starts_with(|first: char| first.is_ascii_alphabetic());
-                self.functions += u64::from(!matches!(name, operators::LOGICAL_AND | operators::LOGICAL_OR));
                 self.additions += u64::from(name == operators::ADD);
                 if !is_operator && !FUNCTIONS.contains(&name) {
                     return Err(self.at(id, &format!("there is no function `{name}`")));
                 }
                 if name == "matches" {
+                    self.matches += 1;
                     self.check_pattern(id, call.args.last())?;
                 }
                 let parts = call.target.as_deref().into_iter().chain(&call.args);
@@ -285,7 +361,13 @@ impl<'a> Checker<'a> {
     }
 
     fn visit(&mut self, part: &'a IdedExpr) -> Result<u32, String> {
-        self.check(part.id, &part.expr)
+        if self.depth == MAX_DEPTH {
+            return Err(self.at(part.id, &format!("may be {MAX_DEPTH} operations deep")));
+        }
+        self.depth += 1;
+        let nesting = self.check(part.id, &part.expr);
+        self.depth -= 1;
+        nesting
     }
 
     /// The fields of what is ours are known; what an agent puts into `data` and `metadata` is not.
@@ -306,7 +388,7 @@ impl<'a> Checker<'a> {
         let Some(Expr::Literal(LiteralValue::String(pattern))) = pattern.map(|pattern| &pattern.expr) else {
             return Err(self.at(id, "matches wants a pattern that is spelled out"));
         };
-        match Regex::new(pattern.inner()) {
+        match regex(pattern.inner()) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let problem = error.to_string();
@@ -337,8 +419,6 @@ fn is_bounded_range(range: &Expr) -> bool {
         Expr::Call(call) if call.func_name == operators::INDEX => {
             call.target.as_deref().into_iter().chain(&call.args).next().is_some_and(|base| is_bounded_range(&base.expr))
         }
-        // The result of a filter or a map is no longer than what it ranged over.
-        Expr::Comprehension(inner) => is_bounded_range(&inner.iter_range.expr),
         _ => false,
     }
 }
@@ -403,6 +483,57 @@ mod tests {
         assert!(Condition::compile(&format!("true{}", " || true".repeat(600))).is_err());
     }
 
+    /// On the stack of a worker: parsing, checking, evaluating and dropping all recurse.
+    #[test]
+    fn no_source_is_too_deep_for_the_stack() {
+        let nested = |open: &str, close: &str, times: usize| format!("{}1{}", open.repeat(times), close.repeat(times));
+        let run = move || {
+            for source in [
+                nested("(", ")", 2_000),
+                nested("[", "]", 2_000),
+                nested("{1:", "}", 1_000),
+                nested("size(", ")", 600),
+                format!("1{} > 0", "+1".repeat(2_000)),
+                format!("event.data{} == 1", ".a".repeat(1_900)),
+                format!("event.data{} == 1", "[0]".repeat(1_300)),
+                format!("1{}", "==1".repeat(1_300)),
+                format!("{}true", "!".repeat(4_000)),
+                format!("1{}", "?1:1".repeat(900)),
+                format!("1{}", " in [1]".repeat(500)),
+            ] {
+                assert!(Condition::compile(&source).is_err(), "{source}");
+            }
+            assert!(
+                Condition::compile(&format!("1{} > 0", "+1".repeat(60))).expect_err("deep").contains("32 operations")
+            );
+            for source in [
+                nested("(", ")", MAX_BRACKETS) + " == 1",
+                nested("[", "]", MAX_BRACKETS) + " == []",
+                format!("1{} > 0", "+1".repeat(MAX_DEPTH as usize - 2)),
+                format!("event.data{} == 1", ".a".repeat(MAX_DEPTH as usize - 3)),
+                format!("true{}", " && true".repeat(60)),
+                format!("1{}", "?1:1".repeat(28)),
+                format!("1{}", " in [1]".repeat(15)),
+            ] {
+                // Whether it compiles is for the parser to say; that it says so is what counts.
+                if let Ok(condition) = Condition::compile(&source) {
+                    let _ = condition.holds(&Facts::of(&event(Seq(1), "{}")));
+                }
+            }
+        };
+        let worker = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).expect("a thread");
+        worker.join().expect("no overflow, no panic");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_and_never_an_empty_event() {
+        let many = format!("{{\"l\":[{}0]}}", "0,".repeat(100_001));
+        for data in [r#"{"n":3,"t":"\ud83d"}"#, r#"{"n":3,"x":1e999}"#, &many] {
+            let refused = holds("event.data.n == 3", data).expect_err("not readable");
+            assert!(refused.contains("data"), "{refused}");
+        }
+    }
+
     #[test]
     fn what_fails_says_so_without_the_values() {
         let refused = holds("event.data.text + 1 == 2", r#"{"text":"secret"}"#).expect_err("no overload");
@@ -424,10 +555,18 @@ mod tests {
         assert!(holds(square, &long).expect_err("40,000 steps").contains("too expensive"));
         let text = format!("{{\"t\":\"{}\"}}", "x".repeat(3_000_000));
         assert_eq!(holds("event.data.t.size() == 3000000 && event.data.t.startsWith('x')", &text), Ok(true));
-        let sum = vec!["event.data.t"; 50].join(" + ");
-        let refused = holds(&format!("({sum}).size() > 1"), &text).expect_err("150 MB");
+        let sum = vec!["event.data.t"; 60].join(" + ");
+        assert!(Condition::compile(&sum).expect_err("operators").contains("128 operators"));
+        let sum = vec!["event.data.t"; 18].join(" + ");
+        let refused = holds(&format!("({sum}).size() > 1"), &text).expect_err("54 MB");
         assert!(refused.contains("too expensive"), "{refused}");
-        assert_eq!(holds(&format!("({sum}).size() == 50"), r#"{"t":"x"}"#), Ok(true));
+        assert_eq!(holds(&format!("({sum}).size() == 18"), r#"{"t":"x"}"#), Ok(true));
+        let searched = holds("event.data.t.matches('[01]*1[01]{200}x')", &text).expect_err("too long a text");
+        assert!(searched.contains("too expensive") || searched.contains("matches"), "{searched}");
+        let huge = Condition::compile(r"event.data.t.matches('\\w{150}x')").expect_err("too large a pattern");
+        assert!(huge.contains("regular expression"), "{huge}");
+        let chained = Condition::compile("[0].map(a, [a, a]).map(a, [a, a]) == []").expect_err("doubles");
+        assert!(chained.contains("range only over"), "{chained}");
         let grown = format!("({digits} + {digits}).all(a, true)");
         assert!(Condition::compile(&grown).expect_err("unbounded").contains("range only over"));
     }

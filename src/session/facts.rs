@@ -22,13 +22,26 @@ pub(crate) struct Facts {
     /// The longest list or object in it, and its size in bytes: they bound what a condition may cost.
     pub(super) longest_list: u64,
     pub(super) bytes: u64,
+    /// Why conditions cannot see this event.
+    pub(super) problem: Option<&'static str>,
+}
+
+/// The values in one event that conditions look at.
+const MAX_VALUES: u32 = 100_000;
+
+/// What reading an event's JSON found out.
+#[derive(Default)]
+struct Measure {
+    longest_list: u64,
+    values: u32,
+    problem: Option<&'static str>,
 }
 
 impl Facts {
     /// The facts of an event as it was recorded.
     pub(crate) fn of(event: &Event) -> Self {
-        let mut longest_list = 0;
-        let value = event_value(event, &mut longest_list);
+        let mut measure = Measure::default();
+        let value = event_value(event, &mut measure);
         let mut scope = scope();
         scope.add_variable_from_value("event", value);
         let at = &event.context;
@@ -40,18 +53,19 @@ impl Facts {
         ];
         scope.add_variable_from_value("run", map(run));
         scope.add_variable_from_value("repeats", Value::Int(at.repeats.into()));
-        Self { scope, longest_list, bytes: event.bytes() as u64 }
+        let Measure { longest_list, problem, .. } = measure;
+        Self { scope, longest_list, bytes: event.bytes() as u64, problem }
     }
 
     /// What a hit condition sees.
     pub(super) fn of_hits(hits: u64) -> Self {
         let mut scope = scope();
         scope.add_variable_from_value("hits", whole(hits));
-        Self { scope, longest_list: 0, bytes: 0 }
+        Self { scope, longest_list: 0, bytes: 0, problem: None }
     }
 }
 
-fn event_value(event: &Event, longest: &mut u64) -> Value {
+fn event_value(event: &Event, measure: &mut Measure) -> Value {
     let none = Details::default();
     let details = event.details.as_deref().unwrap_or(&none);
     let text = |text: Option<&str>| text.map_or(Value::Null, string);
@@ -61,7 +75,7 @@ fn event_value(event: &Event, longest: &mut u64) -> Value {
     map([
         ("seq", whole(event.seq.0)),
         ("type", string(event.kind.name())),
-        ("data", parsed(&event.data, longest)),
+        ("data", parsed(&event.data, measure)),
         ("run_id", string(event.run_id.as_str())),
         ("node_id", text(event.node_id.as_deref())),
         ("parent_id", text(event.parent_id.as_deref())),
@@ -76,29 +90,43 @@ fn event_value(event: &Event, longest: &mut u64) -> Value {
         ("latency_ms", or_null(details.latency.map(ms))),
         ("replay_checkpoint", or_null(details.replay_checkpoint.map(Value::Bool))),
         ("checkpoint_id", text(details.checkpoint_id.as_deref())),
-        ("metadata", details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, longest))),
+        ("metadata", details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, measure))),
         ("effect", text(event.effect.name())),
         ("match_key", text(event.match_key.as_deref())),
         ("run_end", Value::Bool(event.run_end)),
     ])
 }
 
-/// The JSON of a payload as values. Text that JSON allows and a string cannot hold (a lone surrogate) is an empty map.
-fn parsed(payload: &Payload, longest: &mut u64) -> Value {
+/// The JSON of a payload as values. What JSON allows and a value cannot hold (a lone surrogate, a number beyond a
+/// double) is a problem of the whole event: a condition never sees half of one.
+fn parsed(payload: &Payload, measure: &mut Measure) -> Value {
     let mut json = serde_json::Deserializer::from_str(&payload.json);
-    Json { longest }.deserialize(&mut json).unwrap_or_else(|_| map([]))
+    match (Json { measure }).deserialize(&mut json) {
+        Ok(value) => value,
+        Err(_) => {
+            measure.problem = Some(match measure.values > MAX_VALUES {
+                true => "cannot look at data of more than 100,000 values",
+                false => "cannot read data: it holds half of a surrogate pair, or a number beyond a double",
+            });
+            map([])
+        }
+    }
 }
 
-/// Reads JSON straight into values, and how long its longest list or object is.
+/// Reads JSON straight into values, and measures it.
 struct Json<'a> {
-    longest: &'a mut u64,
+    measure: &'a mut Measure,
 }
 
 impl<'de> DeserializeSeed<'de> for Json<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        self.measure.values += 1;
+        match self.measure.values > MAX_VALUES {
+            true => Err(serde::de::Error::custom("too many values")),
+            false => deserializer.deserialize_any(self),
+        }
     }
 }
 
@@ -140,20 +168,20 @@ impl<'de> Visitor<'de> for Json<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(Json { longest: self.longest })? {
+        while let Some(value) = list.next_element_seed(Json { measure: self.measure })? {
             values.push(value);
         }
-        *self.longest = (*self.longest).max(values.len() as u64);
+        self.measure.longest_list = self.measure.longest_list.max(values.len() as u64);
         Ok(Value::List(Arc::new(values)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
         let mut fields = HashMap::new();
         while let Some(key) = object.next_key::<String>()? {
-            let value = object.next_value_seed(Json { longest: self.longest })?;
+            let value = object.next_value_seed(Json { measure: self.measure })?;
             fields.insert(Key::String(Arc::new(key)), value);
         }
-        *self.longest = (*self.longest).max(fields.len() as u64);
+        self.measure.longest_list = self.measure.longest_list.max(fields.len() as u64);
         Ok(Value::Map(Map { map: Arc::new(fields) }))
     }
 }

@@ -33,8 +33,6 @@ pub(crate) enum Refusal {
     TooManyBreakpoints(usize),
     #[error("request_id was used before with another body")]
     OtherBody,
-    #[error("too many runs have a mode of their own")]
-    TooManyRunModes,
 }
 
 /// One Trace that waits. It keeps its event, which may be trimmed from the trace meanwhile.

@@ -130,7 +130,7 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
         }
         Command::Pause { run: index } => {
             let named = run(index);
-            driver.run(|session| session.pause(named.as_ref()).expect("few runs"));
+            driver.run(|session| session.pause(named.as_ref()));
         }
         Command::Release { nth: index, abort } => {
             let Some(seq) = nth(driver, *index) else { return Ok(()) };

@@ -7,9 +7,11 @@ use super::{
     facts::Facts,
 };
 
-/// The expressions in one message, and the bytes that a rendered one may have.
+/// The expressions in one message, the bytes that a rendered one may have, and those of an event of which more than a
+/// text is shown.
 const MAX_EXPRESSIONS: usize = 16;
 const MAX_RENDERED_BYTES: usize = 16 * 1024;
+const MAX_SHOWN_BYTES: u64 = 256 * 1024;
 
 /// A message, compiled.
 #[derive(Debug)]
@@ -59,9 +61,15 @@ impl Template {
     pub(super) fn render(&self, facts: &Facts) -> String {
         let mut text = String::new();
         for part in &self.parts {
+            if text.len() > MAX_RENDERED_BYTES {
+                break;
+            }
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Expression(expression) => match expression.value(facts) {
+                    Ok(Some(Value::List(_) | Value::Map(_))) if facts.bytes > MAX_SHOWN_BYTES => {
+                        text.push_str("(too large to show)");
+                    }
                     Ok(Some(value)) => text.push_str(&shown(&value)),
                     Ok(None) => text.push_str("(missing)"),
                     Err(problem) => text.push_str(&format!("({problem})")),

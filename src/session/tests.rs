@@ -18,7 +18,7 @@ fn resume(driver: &mut Driver, run: Option<&str>) -> Vec<Seq> {
 
 fn pause(driver: &mut Driver, run: Option<&str>) {
     let run = run.map(run_id);
-    driver.run(|session| session.pause(run.as_ref()).expect("never refused here"));
+    driver.run(|session| session.pause(run.as_ref()));
 }
 
 fn accepting(kind: EventType) -> Report {
@@ -289,20 +289,25 @@ fn a_pause_within_the_grace_is_kept_for_the_next_attach() {
 }
 
 #[test]
-fn a_step_releases_even_where_no_further_run_may_have_a_mode() {
+fn modes_of_runs_are_bounded_and_the_oldest_goes_back_to_the_default() {
     let mut driver = Driver::attached();
     for run in 0..super::MAX_RUN_MODES {
         resume(&mut driver, Some(&format!("run {run}")));
     }
-    let refused = driver.session.pause(Some(&run_id("one more"))).map(drop);
-    assert_eq!(refused, Err(Refusal::TooManyRunModes));
     let seq = driver.prompt("one more");
     assert_eq!(resume(&mut driver, Some("one more")), [seq]);
-    let finished = Report { run_end: true, may_hold: false, ..report(EventType::Log, "run 1") };
-    driver.trace(finished);
-    resume(&mut driver, Some("one more"));
     driver.prompt("one more");
-    assert!(driver.held().is_empty(), "a run that ended made room");
+    assert!(driver.held().is_empty(), "a continue is never lost");
+    assert_eq!(driver.session.runs(9_999).len(), super::MAX_RUN_MODES);
+}
+
+#[test]
+fn a_mode_ends_with_its_run() {
+    let mut driver = Driver::attached();
+    resume(&mut driver, Some("r"));
+    driver.trace(Report { run_end: true, ..report(EventType::Log, "r") });
+    driver.prompt("r");
+    assert_eq!(driver.held(), [2]);
 }
 
 #[test]

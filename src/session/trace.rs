@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
-    breakpoint::{Hits, Subject},
+    breakpoint::{Gate, Hits, Subject},
 };
 use crate::event::{
     Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Outcome, Payload, Report, Role, Seq,
@@ -48,7 +48,8 @@ impl Session {
             true => self.hits(&event, clock),
             false => Hits::default(),
         };
-        let hold = self.hold_for(&event, run, &hits, &answer).filter(|_| may_hold);
+        // What asks never to be held is held at a gate all the same.
+        let hold = self.hold_for(&event, run, &hits, &answer).filter(|hold| may_hold || hold.gate.is_some());
         if let Some(hold) = &hold {
             (answer.decision, answer.refused) = (hold.default.clone(), hold.refuses);
         }
@@ -101,6 +102,7 @@ impl Session {
             request_id: report.request_id,
             run_end: report.run_end,
             recorded_at: now.steady,
+            by_breakpoint: false,
             context,
         };
         (event, likeness)
@@ -127,7 +129,7 @@ impl Session {
             Mode::Stepping(node) if self.attached && run?.lineage.reaches(event, node) => HoldReason::Step,
             _ => return None,
         };
-        let (default, obeys) = hits.gate.map_or((Decision::Proceed, true), |gate| gate.default_for(event));
+        let (default, obeys) = hits.gate.map_or((Decision::Proceed, true), |_| Gate::default_for(event));
         Some(Hold {
             event: event.clone(),
             reason,
@@ -143,14 +145,16 @@ impl Session {
     /// Everything else that an event brings about: counted hits, log lines, and the modes that a stop leaves.
     fn consequences(&self, event: &Event, run: Option<&Run>, hits: Hits, held: bool, now: Moment) -> Vec<Change> {
         let mut changes: Vec<_> = hits.touched.into_iter().map(Change::Breakpoint).collect();
-        changes.extend(hits.gone.into_iter().map(Change::BreakpointGone));
+        // What was for one stop is gone with the stop; where there was no room to stop, it waits for the next.
+        let stopped = |id: &u64| held || !hits.stops.contains(id);
+        changes.extend(hits.gone.iter().copied().filter(stopped).map(Change::BreakpointGone));
         let paused = Mode::Paused(HoldReason::Step);
         let mode = run.and_then(|run| run.mode.as_ref()).unwrap_or(&self.mode);
         // Nobody is there to let go what a gate alone would pause.
         if held && self.attached && hits.all_stop {
-            changes.push(Change::Mode { run: None, mode: paused });
+            changes.push(Change::Mode { run: None, mode: paused, asked: false });
         } else if held && self.attached && !matches!(mode, Mode::Paused(_)) {
-            changes.push(Change::Mode { run: Some(event.run_id.clone()), mode: paused });
+            changes.push(Change::Mode { run: Some(event.run_id.clone()), mode: paused, asked: false });
         }
         for (number, (id, message)) in hits.logs.into_iter().enumerate() {
             changes.push(Change::Recorded(self.log_line(event, id, &message, number as u64 + 1, now)));
@@ -179,6 +183,7 @@ impl Session {
             request_id: None,
             run_end: false,
             recorded_at: now.steady,
+            by_breakpoint: true,
             context: Surroundings { repeats: 0, run_events: context.run_events + after, ..context },
         };
         let answer = Answer {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    Change, Hold, HoldReason, MAX_RUN_MODES, Mode, NOBODY, Part, Refusal, Session,
+    Change, Hold, HoldReason, Mode, NOBODY, Part, Refusal, Session,
     breakpoint::{Breakpoint, MAX_BREAKPOINTS, Spec},
     condition::Condition,
 };
@@ -47,10 +47,13 @@ impl Session {
         }
         // A step that names an event means that event's run.
         let run = run.or(hold.filter(|_| seq.is_some()).map(|hold| &hold.event.run_id));
-        // What is released is released, even where one mode more does not fit.
-        changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step)).unwrap_or_default());
+        changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step)));
         if let Some((hold, target)) = hold.and_then(|hold| Some((hold, self.target(&hold.event, reach)?))) {
-            changes.push(Change::Mode { run: Some(hold.event.run_id.clone()), mode: Mode::Stepping(target) });
+            changes.push(Change::Mode {
+                run: Some(hold.event.run_id.clone()),
+                mode: Mode::Stepping(target),
+                asked: true,
+            });
         }
         changes.extend(self.move_by_one());
         Ok(changes)
@@ -61,6 +64,8 @@ impl Session {
         let above = || self.runs.get(&event.run_id)?.lineage.parent_of(event);
         let own = || event.node_id.clone().filter(|_| event.kind.role() == Role::Opens);
         match reach {
+            // After a run's last event there is nothing to step to.
+            _ if event.run_end => None,
             Reach::Into => None,
             Reach::Over => own(),
             // With nothing above, out is over.
@@ -74,7 +79,7 @@ impl Session {
         let held = held.filter(|hold| run.is_none_or(|run| hold.event.run_id == *run));
         let mut changes: Vec<_> = held.map(|hold| hold.end(Outcome::Continued, None, actor, now)).collect();
         changes.extend(self.lift(run));
-        changes.extend(self.set_mode(run, Mode::Running).unwrap_or_default());
+        changes.extend(self.set_mode(run, Mode::Running));
         if self.position != self.total() {
             changes.push(Change::Moved(self.total()));
         }
@@ -82,8 +87,8 @@ impl Session {
     }
 
     /// Holds the next Trace.
-    pub(crate) fn pause(&self, run: Option<&RunId>) -> Result<Vec<Change>, Refusal> {
-        Ok(self.lift(run).into_iter().chain(self.set_mode(run, Mode::Paused(HoldReason::Pause))?).collect())
+    pub(crate) fn pause(&self, run: Option<&RunId>) -> Vec<Change> {
+        self.lift(run).into_iter().chain(self.set_mode(run, Mode::Paused(HoldReason::Pause))).collect()
     }
 
     /// Releases one held Trace with a decision that its agent obeys, and moves on by one.
@@ -120,7 +125,7 @@ impl Session {
         let mut changes = vec![Change::Joined(part)];
         let paused = matches!(self.mode, Mode::Paused(_)) && self.runs.values().all(|run| run.mode.is_none());
         if part == Part::Debugger && !self.attached && pause_on_attach && !paused {
-            changes.push(Change::Mode { run: None, mode: Mode::Paused(HoldReason::Step) });
+            changes.push(Change::Mode { run: None, mode: Mode::Paused(HoldReason::Step), asked: false });
         }
         changes
     }
@@ -136,9 +141,12 @@ impl Session {
         changes
     }
 
-    /// Ends one hold without a verb: it yields its default decision.
+    /// Ends one hold without a verb: it yields its default decision. A gate whose own time is over may let pass.
     pub(crate) fn give_up(&self, seq: Seq, outcome: Outcome, now: Moment) -> Option<Change> {
-        Some(self.holds.get(&seq)?.end(outcome, None, &NOBODY.into(), now))
+        let hold = self.holds.get(&seq)?;
+        let held_for = now.steady.saturating_sub(hold.since.steady);
+        let passes = hold.gate.is_some_and(|gate| gate.proceeds && gate.timeout.is_some_and(|limit| limit <= held_for));
+        Some(hold.end(outcome, passes.then_some(Decision::Proceed), &NOBODY.into(), now))
     }
 
     /// Ends every hold without a verb.
@@ -151,20 +159,12 @@ impl Session {
     }
 
     /// The change that brings a mode about, where it is not so already.
-    fn set_mode(&self, run: Option<&RunId>, mode: Mode) -> Result<Option<Change>, Refusal> {
-        let own = |id: &RunId| self.runs.get(id).and_then(|run| run.mode.as_ref());
+    fn set_mode(&self, run: Option<&RunId>, mode: Mode) -> Option<Change> {
         let already = match run {
             None => self.mode == mode && self.runs.values().all(|run| run.mode.is_none()),
-            Some(id) => *own(id).unwrap_or(&self.mode) == mode,
+            Some(id) => *self.runs.get(id).and_then(|run| run.mode.as_ref()).unwrap_or(&self.mode) == mode,
         };
-        if already {
-            return Ok(None);
-        }
-        let modes = || self.runs.values().filter(|run| run.mode.is_some()).count();
-        if run.is_some_and(|id| own(id).is_none()) && modes() >= MAX_RUN_MODES {
-            return Err(Refusal::TooManyRunModes);
-        }
-        Ok(Some(Change::Mode { run: run.cloned(), mode }))
+        (!already).then(|| Change::Mode { run: run.cloned(), mode, asked: true })
     }
 
     /// The change that ends aborts, where there are any: continue and pause let a stopped run go on.

@@ -176,6 +176,8 @@ async fn a_gate_that_nobody_opens_in_time_fails_closed() {
     assert_eq!((status, &answer["reason"]), (StatusCode::CONFLICT, &json!("STOPPED")));
     let refused = server.grpc().await.trace(trace_request("a", proto::EventType::ToolCall, "{}")).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Aborted);
+    let (status, _) = change(&server, "b1", json!({"on_timeout": "proceed", "timeout_ms": null})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "to let pass some time, there must be a time");
     change(&server, "b1", json!({"on_timeout": "proceed"})).await;
     assert_eq!(server.post("a", "trace", json!({"type": "tool_call"})).await["decision"]["action"], "proceed");
 }

@@ -126,7 +126,7 @@ fn budgets_count_events_tokens_and_work_of_the_run() {
 #[test]
 fn time_held_is_not_time_worked() {
     let mut driver = running(when("run.elapsed_ms > 50 && event.type == 'error'"));
-    driver.run(|session| session.pause(None).expect("one mode"));
+    driver.run(|session| session.pause(None));
     driver.prompt("");
     driver.now += 1_000;
     driver.step();
@@ -148,6 +148,23 @@ fn a_message_is_logged_and_stops_nothing() {
     assert_eq!((line.kind, line.seq, line.node_id.as_deref()), (EventType::Log, Seq(2), Some("n1")));
     assert_eq!(&*line.data.json, r#"{"breakpoint_id":"b1","message":"saw 7 at 0","seq":1}"#);
     assert_eq!(driver.prompt(""), Seq(3));
+}
+
+#[test]
+fn once_is_once_for_a_message_too() {
+    let log = Some(Template::compile("here").expect("compiles"));
+    let mut driver = running(Spec { once: true, log, ..spec() });
+    driver.prompt("");
+    driver.prompt("");
+    assert_eq!(driver.events.len(), 3);
+}
+
+#[test]
+fn a_message_does_not_revive_a_finished_run() {
+    let log = Some(Template::compile("over").expect("compiles"));
+    let mut driver = running(Spec { log, ..spec() });
+    driver.trace(Report { run_end: true, ..report(EventType::Log, "") });
+    assert!(driver.session.runs(1)[0].finished);
 }
 
 #[test]
@@ -237,16 +254,20 @@ fn a_gate_holds_whoever_is_there_and_only_a_release_opens_it() {
 
 #[test]
 fn a_gate_that_nobody_opens_fails_closed() {
-    for (verbs, proceeds, expected) in [
-        (&[Verb::Fail, Verb::Abort][..], false, "fail"),
-        (&[Verb::Abort], false, "abort"),
-        (&[], false, "refused"),
-        (&[], true, "proceed"),
+    let minute = Some(Duration::from_secs(60));
+    for (verbs, proceeds, after_ms, expected) in [
+        (&[Verb::Fail, Verb::Abort][..], false, 60_001, "fail"),
+        (&[Verb::Abort], false, 60_001, "abort"),
+        (&[], false, 60_001, "refused"),
+        (&[], true, 60_001, "proceed"),
+        // Only its own time-out lets a step pass: not the caller's patience, not a clear, not a shutdown.
+        (&[Verb::Fail], true, 10, "fail"),
     ] {
         let mut driver = Driver::new();
-        set(&mut driver, Spec { proceeds, ..gate() });
+        set(&mut driver, Spec { proceeds, timeout: minute, ..gate() });
         let seq = driver.trace(accepting(verbs));
-        driver.run(|session| session.give_up(seq, Outcome::TimedOut, moment(9)).into_iter().collect());
+        let later = moment(driver.now + after_ms);
+        driver.run(|session| session.give_up(seq, Outcome::TimedOut, later).into_iter().collect());
         let answer = driver.answer_to(seq);
         let got = match (&answer.decision, answer.refused) {
             (_, true) => "refused",
@@ -255,6 +276,27 @@ fn a_gate_that_nobody_opens_fails_closed() {
         };
         assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn a_gate_that_cannot_be_judged_holds() {
+    let amount = Spec { gate: true, ..when("event.data.amount > 100") };
+    let mut driver = Driver::new();
+    set(&mut driver, amount);
+    driver.trace(call("pay", r#"{"amount":5}"#));
+    assert!(driver.held().is_empty());
+    for data in [r#"{"amount":500,"t":"\ud83d"}"#, r#"{"amount":"many"}"#] {
+        driver.trace(call("pay", data));
+    }
+    assert_eq!(driver.held(), [2, 3]);
+}
+
+#[test]
+fn a_gate_holds_even_what_asks_never_to_be_held() {
+    let mut driver = Driver::new();
+    set(&mut driver, Spec { once: true, ..gate() });
+    let seq = driver.trace(Report { may_hold: false, ..accepting(&[]) });
+    assert_eq!(driver.held(), [seq.0]);
 }
 
 #[test]
