@@ -3,10 +3,23 @@
 import { authorization } from "./session.js";
 
 /** Which key presses which button. The keys of other debuggers work beside the letters. */
-const KEYS = { s: "step", F10: "step", c: "continue", F8: "continue", p: "pause" };
+const KEYS = {
+  s: "step",
+  n: "step-over",
+  o: "step-out",
+  c: "continue",
+  p: "pause",
+  F11: "step",
+  F10: "step-over",
+  "Shift+F11": "step-out",
+  F8: "continue",
+};
+const FUNCTION_KEY = /^F\d+$/;
+/** Where no key is for the page: a function key would step over a draft. In a select only letters are not. */
+const TEXT = "textarea, input:not([type=checkbox]), [contenteditable]";
 
-/** Wires the document's controls. `alert(message, status)` shows an error, `move(by)` moves the selection. */
-export function wireControls({ alert, settled, move }) {
+/** Wires the document's controls. `alert(message, status)` shows an error, `move(by)` moves the selection, `breakpoints()` opens their panel. */
+export function wireControls({ alert, settled, move, breakpoints }) {
   // The server takes JSON, and htmx alone would send a form. A button's body is in its data-body, where it has one.
   htmx.defineExtension("json-body", {
     encodeParameters: (_request, _parameters, element) => element.dataset.body ?? "{}",
@@ -35,15 +48,19 @@ export function wireControls({ alert, settled, move }) {
   document.addEventListener("keydown", (key) => {
     if (key.ctrlKey || key.metaKey || key.altKey || key.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
-    if (key.target.closest?.("input, textarea, select, [contenteditable]")) return;
-    const by = { j: 1, k: -1 }[key.key];
+    const isFunction = FUNCTION_KEY.test(key.key);
+    if (key.target.closest?.(isFunction ? TEXT : `select, ${TEXT}`)) return;
+    const pressed = isFunction && key.shiftKey ? `Shift+${key.key}` : key.key;
+    const by = { j: 1, k: -1 }[pressed];
     if (by) {
       move(by);
-    } else if (key.key === "?") {
+    } else if (pressed === "?") {
       help.showModal();
-    } else if (KEYS[key.key]) {
+    } else if (pressed === "b") {
+      if (!key.repeat) breakpoints();
+    } else if (KEYS[pressed]) {
       // A key that is held down repeats. It must not run the agent through steps that nobody looked at.
-      if (!key.repeat) document.getElementById(KEYS[key.key]).click();
+      if (!key.repeat) document.getElementById(KEYS[pressed]).click();
     } else {
       return;
     }
@@ -51,19 +68,25 @@ export function wireControls({ alert, settled, move }) {
   });
 }
 
-/** Stop ends the run of the oldest held step whose agent obeys that; else the button says why it cannot. */
-export function updateStop(button, held) {
-  const stoppable = held.find((hold) => hold.accepts?.includes("abort"));
-  button.disabled = !stoppable;
-  if (stoppable) {
-    button.title = `End the run of the held step #${stoppable.seq}`;
-    button.dataset.body = JSON.stringify({ seq: stoppable.seq, action: "abort", reason: "stopped from the page" });
-  } else {
-    button.title = held.length
-      ? "The agent does not accept being stopped: no held step lists “abort” in its “accepts”"
-      : "Nothing is held, so there is nothing to stop";
-    delete button.dataset.body;
+/** What each button would do now: what it sends, and in words. `run` is the chosen run's name, "" for all. */
+export function updateToolbar({ inScope, step, stop, bodies }, run) {
+  const at = (id) => document.getElementById(id);
+  for (const [id, body] of Object.entries(bodies)) {
+    if (body) at(id).dataset.body = JSON.stringify(body);
+    else delete at(id).dataset.body;
   }
+  const whose = run && ` of ${run}`;
+  const it = step && `#${step.seq}`;
+  const gate = inScope.length > 0 && !step ? "What is held is a gate, which only a release opens" : "";
+  at("step").title = it ? `Let ${it} go, up to the next step${whose || " of its run"}` : gate || `Nothing is held${whose}; hold its next step`;
+  at("step-over").title = it ? `Let ${it} go, up to the end of its node` : gate || `Nothing is held${whose} to step over`;
+  at("step-out").title = it ? `Let ${it} go, up to the end of the node above it` : gate || `Nothing is held${whose} to step out of`;
+  at("continue").title = `Let everything${whose} go until a breakpoint, a pause or a step`;
+  at("pause").title = run ? `Hold the next step of ${run}` : "Hold the agent at its next step";
+  at("stop").disabled = !stop;
+  if (stop) at("stop").title = `End the run of the held step #${stop.seq}`;
+  else if (inScope.length) at("stop").title = "The agent does not accept being stopped: no held step lists “abort” in its “accepts”";
+  else at("stop").title = `Nothing${whose} is held, so there is nothing to stop`;
 }
 
 function errorText(request) {

@@ -1,14 +1,20 @@
 // The debugger page: one stream in, one trace kept, everything drawn from it.
 //
 //   stream.js ─▶ frame ─▶ trace.js (what we know) ─▶ timeline.js, details.js, status.js (what is seen)
-//   controls.js ─▶ POST debug/… ─▶ the server ─▶ a frame
+//   controls.js, decision.js, breakpoints.js ─▶ POST debug/… ─▶ the server ─▶ a frame
+//   runs.js (the chosen run) and the selection ─▶ scope.js ─▶ what the buttons act on
 //
 // A control's answer is never applied here: what it changed comes back as frames, in order with everything else.
 
 import { clearAlerts, showAlert } from "./alerts.js";
+import { Breakpoints } from "./breakpoints.js";
 import { wireCopy } from "./clipboard.js";
-import { updateStop, wireControls } from "./controls.js";
+import { updateToolbar, wireControls } from "./controls.js";
+import { Decisions } from "./decision.js";
 import { refreshHold, showDetails } from "./details.js";
+import { members } from "./json.js";
+import { runName, Runs } from "./runs.js";
+import { holdReason, targets } from "./scope.js";
 import { adoptTokenFromFragment, authorization, saveToken } from "./session.js";
 import { Status } from "./status.js";
 import { EventStream } from "./stream.js";
@@ -37,14 +43,26 @@ at("debug-hint").hidden = observing;
 const status = new Status(agentId, observing);
 const trace = new Trace((change, event) => {
   timeline[change](event);
-  if (change === "changed" && event === timeline.selected) refreshHold(at("details"), event);
+  if (change === "changed" && event === timeline.selected) refreshHold(at("details"), event, decide);
   redraw();
 });
 const timeline = new Timeline({ list: at("timeline"), trace, onSelect: selected, onFollow: drawFollow });
 
+const decisions = new Decisions({
+  onTouch: () => timeline.stay(),
+  onDone(text) {
+    status.announce("done", text);
+    timeline.resume();
+  },
+});
+const breakpoints = new Breakpoints({ alert: showAlert, announce: (text) => status.announce("breakpoints", text), pick });
+const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: redraw });
+
 let connection = "connecting";
 let why = "";
 let state = null;
+/** What the buttons act on, as scope.js says. */
+let scope = targets([], runs.chosen, undefined);
 let epoch = null;
 let opening = true;
 /** After a reconnect, the total that its position frame told, until the stream has caught up; else null. */
@@ -58,9 +76,11 @@ const stream = new EventStream({
   headers: authorization,
   onFrame: receive,
   onState(next, reason, code) {
-    if (next !== connection) status.announce(`Connection: ${next}. ${reason}`);
+    if (next !== connection) status.announce("connection", `Connection: ${next}. ${reason}`);
     [connection, why] = [next, reason];
     if (next !== "live") opening = true;
+    // What comes after this may be another server, whose revisions begin anew.
+    if (next !== "live") breakpoints.forgetRevision();
     at("token-form").hidden = !(next === "ended" && (code === 401 || code === 403));
     redraw();
   },
@@ -70,13 +90,14 @@ wireControls({
   alert: showAlert,
   settled: clearAlerts,
   move: (by) => timeline.move(by, document.activeElement?.matches("[role=option]")),
+  breakpoints: () => breakpoints.toggle(),
 });
 at("follow").addEventListener("click", () => timeline.follow());
 at("now").addEventListener("click", (click) => {
   const link = click.target.closest("#held-link");
   if (!link) return;
   click.preventDefault();
-  timeline.pick(trace.get(Number(link.dataset.seq)), true);
+  pick(Number(link.dataset.seq));
 });
 for (const button of document.querySelectorAll("[data-reconnect]")) {
   button.addEventListener("click", () => stream.connectNow());
@@ -90,7 +111,8 @@ at("token-form").addEventListener("submit", (submit) => {
 addEventListener("hashchange", () => adoptTokenFromFragment() && stream.connectNow());
 document.addEventListener("visibilitychange", draw);
 setInterval(() => status.tick(), 1000);
-updateStop(at("stop"), []);
+timeline.show(runs.chosen);
+aim();
 redraw();
 stream.connectNow();
 
@@ -123,6 +145,9 @@ function receive({ event: name, data: raw, id }) {
     forget(false);
   } else if (EVENTS.has(frame.type)) {
     trace.append(frame, raw);
+    runs.seen(frame);
+    // Its hold was told before it came.
+    if (state?.held.some((hold) => hold.seq === frame.seq)) aim();
   }
   redraw();
 }
@@ -131,8 +156,10 @@ function receive({ event: name, data: raw, id }) {
 function forget(keepPosition) {
   const { position, total } = trace.counters;
   trace.clear();
+  decisions.forget();
+  runs.refresh();
   if (keepPosition) trace.counters.snapshot(position, total, true);
-  else status.announce("The trace was cleared.");
+  else status.announce("done", "The trace was cleared.");
 }
 
 /**
@@ -155,15 +182,57 @@ function takeState(snapshot) {
   if (resumedTotal !== null && resumedTotal !== trace.counters.total) recount();
   resumedTotal = null;
   state = { ...snapshot, held: Array.isArray(snapshot.held) ? snapshot.held : [], at: performance.now() };
-  const fresh = trace.hold(state.held);
-  updateStop(at("stop"), state.held);
+  const fresh = aim();
+  runs.refresh();
+  breakpoints.revision(snapshot.breakpoint_revision);
   if (fresh.length === 0) return;
-  const { type, name, seq } = state.held.find((hold) => hold.seq === fresh[0]);
+  const first = state.held.find((hold) => hold.seq === fresh[0]);
   status.announce(
+    "held",
     fresh.length === 1
-      ? `Step ${seq}, ${words(type)} ${visible(name ?? "")}, is held.`
+      ? `Step ${first.seq}, ${words(first.type)} ${visible(first.name ?? "")}, is held: ${holdReason(first)}.`
       : `${count(state.held.length, "step")} are held.`,
   );
+}
+
+/** Works out anew what the buttons act on: holds, the chosen run or the selection have changed. */
+function aim() {
+  const held = state?.held ?? [];
+  scope = targets(held, runs.chosen, timeline.selected?.seq);
+  const fresh = trace.hold(held, scope.next?.seq);
+  timeline.aim(trace.get(scope.next?.seq) ?? null);
+  updateToolbar(scope, chosenName());
+  return fresh;
+}
+
+function chosenName() {
+  return runs.chosen === null ? "" : runName(runs.chosen);
+}
+
+function chooseRun(run) {
+  timeline.show(run);
+  aim();
+  status.announce("run", `${run === null ? "All runs" : runName(run)}: ${count(timeline.length, "event")}.`);
+  redraw();
+}
+
+/** Selects an event because a link names it, in whichever run it is. Returns whether this page has it. */
+function pick(seq) {
+  const event = trace.get(seq);
+  if (event && runs.chosen !== null && event.runId !== runs.chosen) runs.chooseAll();
+  timeline.pick(event, true);
+  return event !== undefined;
+}
+
+function decide(slot, event) {
+  decisions.draw(slot, event);
+}
+
+/** A new breakpoint from an event: its type, and its name as a glob that means this name alone. */
+function breakHere(event) {
+  const name = members(event.raw).get("name") ?? "null";
+  const glob = name === "null" ? "" : JSON.parse(name).replace(/[*?[]/g, "[$&]");
+  breakpoints.write({ types: [event.type], name: glob });
 }
 
 /**
@@ -176,13 +245,17 @@ function redraw() {
 
 function draw() {
   drawing = 0;
-  status.draw({ connection, why, state, trace });
+  const { inScope, next } = scope;
+  const mode = runs.chosen === null ? undefined : runs.get(runs.chosen)?.mode;
+  status.draw({ connection, why, state, trace, scope: { run: chosenName(), mode, inScope, next } });
   timeline.markCursor(trace.counters.cursorSeq);
-  at("shown").textContent = trace.length.toLocaleString("en");
+  const [shown, all] = [timeline.length, trace.length].map((n) => n.toLocaleString("en"));
+  at("shown").textContent = runs.chosen === null ? all : `${shown} of ${all}`;
 }
 
 /** Shows the selected event: at once when a person chose it, in measured steps while it follows the newest. */
 function selected(event, following) {
+  aim();
   clearTimeout(detailsTimer);
   const wait = following ? detailsAt + DETAILS_MS - performance.now() : 0;
   if (wait > 0) {
@@ -190,7 +263,7 @@ function selected(event, following) {
     return;
   }
   detailsAt = performance.now();
-  showDetails(at("details"), event);
+  showDetails(at("details"), event, { decide, breakHere });
 }
 
 function drawFollow(following) {

@@ -1,7 +1,9 @@
 // The details of one event: its fields, and its data and metadata as the text that came.
 
 import { copyButton } from "./clipboard.js";
+import { button, element } from "./dom.js";
 import { layOut, members } from "./json.js";
+import { holdReason } from "./scope.js";
 import { clip, duration, moment, visible, visibleJson, visibleLines, words } from "./text.js";
 
 /** More than this is shown on demand only. */
@@ -34,8 +36,12 @@ const FIELDS = [
 /** Members of data that are prose more often than not, shown once more with their line breaks. */
 const PROSE = ["text", "content", "message", "prompt", "error"];
 
-/** Fills `panel` with an event; with `null` it says that nothing is selected. */
-export function showDetails(panel, event) {
+/**
+ * Fills `panel` with an event; with `null` it says that nothing is selected. `decide(slot, event)` fills in what can be
+ * decided about it, `breakHere(event)` is what the button beside its name does.
+ */
+export function showDetails(panel, event, { decide, breakHere }) {
+  panel.dataset.seq = event?.seq ?? "";
   if (!event) {
     panel.replaceChildren(element("p", "hint", "Select an event to see what it carries."));
     return;
@@ -45,7 +51,11 @@ export function showDetails(panel, event) {
   heading.append(element("span", "seq", `#${event.seq}`), " ", element("span", "type", words(event.type)));
   heading.dataset.type = event.type;
   if (event.name) heading.append(" ", element("bdi", "name", event.name));
-  const content = [heading, fieldList(event, parts)];
+  const head = element("div", "details-head", "");
+  head.append(heading, button("Break here", "plain", () => breakHere(event)));
+  const slot = element("div", "decision-slot", "");
+  decide(slot, event);
+  const content = [head, fieldList(event, parts), slot];
   const data = parts.get("data");
   const prose = data?.startsWith("{") ? proseOf(data) : null;
   if (prose) content.push(textSection("Text", prose, visibleLines, prose));
@@ -60,10 +70,11 @@ export function showDetails(panel, event) {
   panel.scrollTop = 0;
 }
 
-/** Only the line about the hold; the rest of an event never changes. */
-export function refreshHold(panel, event) {
+/** Only the line about the hold and what can be decided; the rest of an event never changes. */
+export function refreshHold(panel, event, decide) {
+  if (panel.dataset.seq !== String(event.seq)) return;
   const list = panel.querySelector("dl.fields");
-  if (!list) return;
+  decide(panel.querySelector(".decision-slot"), event);
   list.querySelector("[data-field=hold]")?.remove();
   const line = holdLine(event);
   if (line) list.prepend(line);
@@ -86,7 +97,7 @@ function fieldList(event, parts) {
 
 function holdLine(event) {
   if (event.held) {
-    return field("hold", "Held", event.held === "next" ? "yes, and the next to be stepped" : "yes, behind an older step");
+    return field("hold", "Held", `yes: ${visible(holdReason(event.hold))}`);
   }
   if (!event.decision) return null;
   const frame = members(event.decision.raw);
@@ -143,13 +154,11 @@ function section(title, copy, size, render) {
   whole.append(bar, render(SHOWN));
   if (size > SHOWN) {
     const more = element("p", "more", `The first ${SHOWN.toLocaleString("en")} of ${size.toLocaleString("en")} characters. `);
-    const button = element("button", "plain", "Show all");
-    button.type = "button";
-    button.addEventListener("click", () => {
+    const all = button("Show all", "plain", () => {
       whole.replaceChildren(bar, render(Infinity));
       whole.querySelector("pre").focus();
     });
-    more.append(button);
+    more.append(all);
     whole.append(more);
   }
   return whole;
@@ -215,11 +224,4 @@ function cut(text, at) {
   if (line > at) return line + 1;
   const last = text.charCodeAt(at + BLOCK - 1);
   return last >= 0xd800 && last < 0xdc00 ? at + BLOCK - 1 : at + BLOCK;
-}
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.textContent = text;
-  return made;
 }

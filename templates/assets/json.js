@@ -71,6 +71,101 @@ export function layOut(text, emit) {
   }
 }
 
+/** The text without the space between its tokens: what somebody laid out to edit it, as it goes over the wire. */
+export function compact(text) {
+  let out = "";
+  for (let i = skipSpace(text, 0); i < text.length; i = skipSpace(text, i)) {
+    const end = text[i] === '"' ? stringEnd(text, i) : /[{}[\],:]/.test(text[i]) ? i + 1 : wordEnd(text, i);
+    out += text.slice(i, end);
+    i = end;
+  }
+  return out;
+}
+
+/**
+ * What is wrong with `text` as a JSON object, and where: `{at, line, column, message}`, or null where it is one.
+ * The words of JSON.parse differ from browser to browser, and not all of them name the place.
+ */
+export function fault(text) {
+  const found = firstFault(text);
+  if (!found) return null;
+  const before = text.slice(0, found.at);
+  const line = before.split("\n").length;
+  return { ...found, line, column: found.at - before.lastIndexOf("\n") };
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const WORD = /(?:true|false|null)\b/y;
+const SPECIAL = /["\\\u0000-\u001f]/g;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+
+function firstFault(text) {
+  const open = [];
+  // What may come next: a value, a first value or "]", a key, a first key or "}", or what follows a value.
+  let want = "value";
+  for (let i = skipSpace(text, 0); ; i = skipSpace(text, i)) {
+    const c = text[i];
+    if (want === "after" && open.length === 0) return c === undefined ? null : wrong(text, i, "nothing may follow");
+    const closing = open.at(-1) === "{" ? "}" : "]";
+    if (open.length === 0 && c !== "{") return wrong(text, i, "expected “{”, as it has to be an object");
+    if (c === closing && open.length > 0 && want !== "value" && want !== "key") {
+      open.pop();
+      want = "after";
+      i += 1;
+    } else if (want === "after") {
+      if (c !== ",") return wrong(text, i, `expected “,” or “${closing}”`);
+      want = closing === "}" ? "key" : "value";
+      i += 1;
+    } else if (want === "key" || want === "first key") {
+      if (c !== '"') return wrong(text, i, `expected a name in double quotes${want === "key" ? "" : " or “}”"}`);
+      const bad = stringFault(text, i);
+      if (bad) return bad;
+      i = skipSpace(text, stringEnd(text, i));
+      if (text[i] !== ":") return wrong(text, i, "expected “:”");
+      want = "value";
+      i += 1;
+    } else if (c === "{" || c === "[") {
+      open.push(c);
+      want = c === "{" ? "first key" : "first value";
+      i += 1;
+    } else if (c === '"') {
+      const bad = stringFault(text, i);
+      if (bad) return bad;
+      i = stringEnd(text, i);
+      want = "after";
+    } else {
+      const end = matchEnd(NUMBER, text, i) ?? matchEnd(WORD, text, i);
+      if (end === undefined) return wrong(text, i, "expected a value");
+      i = end;
+      want = "after";
+    }
+  }
+}
+
+function stringFault(text, start) {
+  for (let i = start + 1; ; ) {
+    SPECIAL.lastIndex = i;
+    const found = SPECIAL.exec(text);
+    if (!found) return { at: start, message: "this string has no closing quote" };
+    if (found[0] === '"') return null;
+    if (found[0] === "\n") return { at: start, message: "this string has no closing quote on its line" };
+    if (found[0] !== "\\") return { at: found.index, message: "a control character has to be written as an escape" };
+    const end = matchEnd(ESCAPE, text, found.index);
+    if (end === undefined) return { at: found.index, message: "no such escape" };
+    i = end;
+  }
+}
+
+function matchEnd(pattern, text, at) {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
+}
+
+function wrong(text, at, message) {
+  const found = at < text.length ? `found “${String.fromCodePoint(text.codePointAt(at))}”` : "the text ends here";
+  return { at, message: `${message}, ${found}` };
+}
+
 function skipSpace(text, i) {
   while (i < text.length && SPACE.test(text[i])) i += 1;
   return i;

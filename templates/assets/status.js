@@ -1,6 +1,7 @@
 // What the page says about itself in words: the facts in the header, the line under the toolbar, the notices, and
 // what a screen reader is told. All of it is drawn from one snapshot, so that no part can contradict another.
 
+import { holdReason } from "./scope.js";
 import { clip, count, duration, visible, words } from "./text.js";
 
 const CONNECTION = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", ended: "Ended" };
@@ -11,17 +12,17 @@ const WITHOUT_STATE = {
   reconnecting: "Without a connection this page holds nothing; the agent may go on.",
   ended: "Without a connection this page holds nothing.",
 };
-const MODE = { paused: "Paused", running: "Running", detached: "Detached" };
+const MODE = { paused: "Paused", running: "Running", stepping: "Stepping", detached: "Detached" };
 
 export class Status {
   #agentId;
   #observing;
   #at = (id) => document.getElementById(id);
+  #said = new Map();
   #announced = "";
   #timer = 0;
   #heldSince = 0;
   #drawn = null;
-  #linked = false;
 
   constructor(agentId, observing) {
     this.#agentId = agentId;
@@ -29,14 +30,15 @@ export class Status {
   }
 
   /**
-   * Draws a snapshot: `{connection, why, state, trace}`. `state` is the last state frame with
-   * the time `at` which it came, or null before it.
+   * Draws a snapshot: `{connection, why, state, trace, scope}`. `state` is the last state frame with the time `at`
+   * which it came, or null before it; `scope` is `{run, mode, inScope, next}`, with `run` the chosen run's name or "".
    */
-  draw({ connection, why, state, trace }) {
+  draw({ connection, why, state, trace, scope }) {
     const { position, total } = trace.counters;
     const held = state?.held ?? [];
     this.#put("connection", CONNECTION[connection], connection);
-    this.#put("mode", state ? (MODE[state.mode] ?? words(state.mode)) : "Unknown", state?.mode ?? "unknown");
+    const mode = scope.mode ?? state?.mode;
+    this.#put("mode", state ? (MODE[mode] ?? words(mode)) : "Unknown", state ? mode : "unknown");
     this.#put("held", String(held.length), held.length ? "some" : "none");
     this.#put("position", `${position.toLocaleString("en")} of ${total.toLocaleString("en")}`);
     this.#put("subscribers", state ? subscribers(state) : "–");
@@ -51,7 +53,7 @@ export class Status {
     this.#at("panes").hidden = trace.length === 0;
     this.#at("lost").hidden = trace.dropped === 0 && trace.gaps.length === 0;
     this.#at("lost").textContent = lost(trace);
-    this.#hold(connection === "live" || !state ? state : null, trace, connection);
+    this.#hold(connection === "live" || !state ? state : null, trace, connection, scope);
   }
 
   /** The time that the oldest step has been held moves on without any frame. */
@@ -60,47 +62,56 @@ export class Status {
     if (since && this.#heldSince) since.textContent = duration(performance.now() - this.#heldSince);
   }
 
-  /** Says something to screen readers, once, and the latest only: a burst must not become a chatter. */
-  announce(text) {
+  /**
+   * Says something to screen readers, once, and of each kind the latest only: a burst must not become a chatter, nor
+   * a small thing take the word from a great one.
+   */
+  announce(kind, text) {
+    this.#said.set(kind, text);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (text !== this.#announced) this.#at("live").textContent = text;
-      this.#announced = text;
+      const all = [...this.#said.values()].join(" ");
+      this.#said.clear();
+      if (all !== this.#announced) this.#at("live").textContent = all;
+      this.#announced = all;
     }, 400);
   }
 
-  #hold(state, trace, connection) {
+  #hold(state, trace, connection, scope) {
     const line = this.#at("now");
-    const oldest = state?.held[0];
-    const known = oldest !== undefined && trace.get(oldest.seq) !== undefined;
+    const next = state ? scope.next : undefined;
+    const known = next !== undefined && trace.get(next.seq) !== undefined;
     // Drawn again only when it says something else, so that a link in it keeps its focus.
-    const drawn = state ?? connection;
-    if (this.#drawn === drawn && this.#linked === known) return;
-    [this.#drawn, this.#linked] = [drawn, known];
-    line.dataset.mode = oldest ? "held" : (state?.mode ?? "unknown");
-    if (!oldest) {
+    const lasting = (key, value) => (["at", "held_ms", "breakpoint_revision"].includes(key) ? undefined : value);
+    const drawn = JSON.stringify([connection, known, scope, state], lasting);
+    if (this.#drawn === drawn) return;
+    this.#drawn = drawn;
+    line.dataset.mode = next ? "held" : (state?.mode ?? "unknown");
+    if (!next) {
       this.#heldSince = 0;
-      if (state) line.textContent = this.#idle(state);
-      else line.textContent = WITHOUT_STATE[connection];
+      line.textContent = state ? this.#idle(state, scope) : WITHOUT_STATE[connection];
       return;
     }
-    this.#heldSince = state.at - oldest.held_ms;
-    const link = Object.assign(document.createElement("a"), { href: `#e${oldest.seq}`, id: "held-link" });
-    link.dataset.seq = oldest.seq;
-    link.append(`#${oldest.seq} ${words(oldest.type)}`);
-    if (oldest.name) link.append(" ", bdi(oldest.name));
+    this.#heldSince = state.at - next.held_ms;
+    const link = Object.assign(document.createElement("a"), { href: `#e${next.seq}`, id: "held-link" });
+    link.dataset.seq = next.seq;
+    link.append(`#${next.seq} ${words(next.type)}`);
+    if (next.name) link.append(" ", bdi(next.name));
     const time = Object.assign(document.createElement("span"), { id: "held-for" });
     line.replaceChildren("Held at ", known ? link : link.textContent);
-    if (oldest.run_id) line.append(" of run ", bdi(oldest.run_id));
-    line.append(" for ", time);
-    if (state.held.length > 1) line.append(`, and ${count(state.held.length - 1, "step")} more behind it`);
-    line.append(".");
+    if (next.run_id) line.append(" of run ", bdi(next.run_id));
+    line.append(`: ${visible(holdReason(next))} · `, time);
+    const more = scope.inScope.length - 1;
+    if (more > 0) line.append(` · ${more.toLocaleString("en")} more held`);
     this.tick();
   }
 
-  #idle(state) {
-    if (state.mode === "paused") return "Nothing is held. The agent's next step will be.";
-    if (state.mode === "running") return "The agent runs; its steps are recorded and pass.";
+  #idle(state, { run, mode = state.mode }) {
+    const elsewhere = run && state.held.length ? ` ${count(state.held.length, "step")} of other runs wait.` : "";
+    const whose = run ? `${run}'s` : "The agent's";
+    if (mode === "paused") return `Nothing is held. ${whose} next step will be.${elsewhere}`;
+    if (mode === "running") return `${run || "The agent"} runs; its steps are recorded and pass.${elsewhere}`;
+    if (mode === "stepping") return `Stepping: ${whose} steps pass until the target of the step is reached.${elsewhere}`;
     if (this.#observing) return "No debugger is attached: the agent runs, and this page only watches.";
     return "Detached: the agent's steps are recorded and pass.";
   }

@@ -1,11 +1,12 @@
-// The timeline: a listbox with one row for each event, and a selection that follows the newest one until the user
-// picks another or scrolls away.
+// The timeline: a listbox with one row for each event of all runs or of one, and a selection that follows where the
+// agent stands (the next held step, else the newest event) until the user picks another or scrolls away.
 //
 // All changes are collected and reach the document once per animation frame, at most BATCH rows at a time. Nothing
 // here walks over all rows, so that a long trace costs no more per event than a short one. Rows are kept in chunks,
 // and a chunk out of sight is neither laid out nor painted (`content-visibility` in app.css); the browser looks at
 // every such element in every frame, so that it has to be a hundred chunks and not ten thousand rows.
 
+import { element } from "./dom.js";
 import { clock, moment, words } from "./text.js";
 
 const BATCH = 400;
@@ -23,7 +24,10 @@ export class Timeline {
   #stale = new Set();
   #resized = new Set();
   #frame = 0;
+  #run = null;
+  #next = null;
   #picked = false;
+  #stayed = false;
   #scrolledAway = false;
   #cursor = null;
   #cursorSeq = 0;
@@ -46,10 +50,49 @@ export class Timeline {
   }
 
   get following() {
-    return !this.#picked && !this.#scrolledAway;
+    return !this.#picked && !this.#stayed && !this.#scrolledAway;
+  }
+
+  /** How many events of the chosen run there are; of all with none chosen. */
+  get length() {
+    return this.#view.length;
+  }
+
+  /** Shows the events of one run only, or of all with null. The selection stays, where it is among them. */
+  show(run) {
+    for (const event of this.#view) event.row = null;
+    this.#run = run;
+    this.#waiting = [...this.#view];
+    this.#resized.clear();
+    this.#stale.clear();
+    this.#cursor = null;
+    this.#list.replaceChildren();
+    if (this.selected && !this.#shows(this.selected)) {
+      this.#select(null);
+      this.follow();
+    }
+    this.#schedule();
+  }
+
+  /** Where the agent stands: the held step that is next, or null. */
+  aim(event) {
+    this.#next = event && this.#shows(event) ? event : null;
+    this.#schedule();
+  }
+
+  /** Stays with the selected event while somebody writes about it, and `resume`s to what was followed before. */
+  stay() {
+    if (!this.following) return;
+    this.#stayed = true;
+    this.#onFollow(false);
+  }
+
+  resume() {
+    if (this.#stayed) this.follow();
   }
 
   appended(event) {
+    if (!this.#shows(event)) return;
     this.#waiting.push(event);
     this.#schedule();
   }
@@ -67,6 +110,7 @@ export class Timeline {
     event.row = null;
     event.gone = true;
     this.#stale.delete(event);
+    if (this.#next === event) this.#next = null;
     // A hidden tab has no animation frames. What waits for one must not keep what the trace has let go.
     if (this.#waiting.length > 2 * this.#trace.length + BATCH) {
       this.#waiting = this.#waiting.filter((waiting) => !waiting.gone);
@@ -79,24 +123,27 @@ export class Timeline {
     this.#stale.clear();
     this.#resized.clear();
     this.#cursor = null;
+    this.#next = null;
     this.#cursorSeq = 0;
     this.#list.replaceChildren();
     this.#select(null);
     this.follow();
   }
 
-  /** Goes back to the newest event and stays with it. */
+  /** Goes back to where the agent stands and stays with it. */
   follow() {
     this.#picked = false;
+    this.#stayed = false;
     this.#scrolledAway = false;
     this.#onFollow(true);
     this.#schedule();
   }
 
-  /** Selects an event because the user asked for it. Choosing the newest one means to follow. */
+  /** Selects an event because the user asked for it. Choosing the one that would be followed means to follow. */
   pick(event, focus) {
-    if (!event) return;
-    this.#picked = event !== this.#trace.last;
+    if (!event || !this.#shows(event)) return;
+    this.#picked = event !== this.#target;
+    this.#stayed = false;
     this.#scrolledAway = false;
     this.#flush(Infinity);
     this.#select(event);
@@ -107,8 +154,8 @@ export class Timeline {
 
   /** Moves the selection by so many rows. */
   move(by, focus) {
-    const from = this.selected?.seq ?? this.#trace.last?.seq;
-    if (from !== undefined) this.pick(this.#trace.near(from, by), focus);
+    const from = this.selected?.seq ?? this.#view.last?.seq;
+    if (from !== undefined) this.pick(this.#view.near(from, by), focus);
   }
 
   /** Marks the newest event at or before the debugger's cursor. */
@@ -119,6 +166,18 @@ export class Timeline {
     this.#cursor?.classList.remove("cursor");
     row?.classList.add("cursor");
     this.#cursor = row;
+  }
+
+  get #view() {
+    return this.#trace.of(this.#run);
+  }
+
+  get #target() {
+    return this.#next ?? this.#view.last;
+  }
+
+  #shows(event) {
+    return this.#run === null || event.runId === this.#run;
   }
 
   #onKey(key) {
@@ -132,8 +191,7 @@ export class Timeline {
 
   #watchScroll() {
     requestAnimationFrame(() => {
-      const list = this.#list;
-      const away = list.scrollHeight - list.scrollTop - list.clientHeight > 48;
+      const away = this.#next ? !inSight(this.#next.row, this.#list) : bottom(this.#list) > 48;
       if (this.#picked || away === this.#scrolledAway) return;
       this.#scrolledAway = away;
       this.#onFollow(this.following);
@@ -157,6 +215,9 @@ export class Timeline {
         if (event.gone) continue;
         event.row = newRow(event);
         this.#append(event.row);
+        if (event !== this.selected) continue;
+        mark(event, true);
+        if (!this.following || event === this.#next) event.row.scrollIntoView({ block: "nearest" });
       }
     }
     for (const chunk of this.#resized) {
@@ -167,15 +228,17 @@ export class Timeline {
     this.#stale.clear();
     // The row it belongs to may only just have come.
     this.markCursor(this.#cursorSeq);
-    if (!this.following || !this.#trace.last) return;
-    if (this.#waiting.length === 0) this.#select(this.#trace.last);
-    this.#list.scrollTop = this.#list.scrollHeight;
+    const target = this.#target;
+    if (!this.following || !target) return;
+    const moved = this.#waiting.length === 0 && this.#select(target);
+    if (!this.#next) this.#list.scrollTop = this.#list.scrollHeight;
+    else if (moved) target.row.scrollIntoView({ block: "nearest" });
   }
 
   #append(row) {
     let chunk = this.#list.lastElementChild;
     if (!chunk || chunk.childElementCount >= CHUNK) {
-      chunk = part("div", "chunk", "");
+      chunk = element("div", "chunk", "");
       chunk.setAttribute("role", "presentation");
       this.#list.append(chunk);
     }
@@ -184,14 +247,24 @@ export class Timeline {
   }
 
   #select(event) {
-    if (this.selected === event) return;
+    if (this.selected === event) return false;
     const focused = this.selected?.row?.matches(":focus");
     mark(this.selected, false);
     mark(event, true);
     this.selected = event;
     if (focused) event?.row?.focus({ preventScroll: true });
     this.#onSelect(event, this.following);
+    return true;
   }
+}
+
+function bottom(list) {
+  return list.scrollHeight - list.scrollTop - list.clientHeight;
+}
+
+function inSight(row, list) {
+  const [inner, outer] = [row?.getBoundingClientRect(), list.getBoundingClientRect()];
+  return inner !== undefined && inner.bottom > outer.top && inner.top < outer.bottom;
 }
 
 function mark(event, selected) {
@@ -208,14 +281,14 @@ function newRow(event) {
   row.dataset.seq = event.seq;
   row.dataset.type = event.type;
   row.className = "row";
-  const label = part("span", "label", "");
-  if (event.name) label.append(part("bdi", "name", event.name), " ");
-  label.append(part("bdi", "snippet", event.snippet));
-  row.append(part("span", "seq", String(event.seq)), part("span", "type", words(event.type)), label);
-  if (event.run) row.append(part("bdi", "run", event.run));
-  const time = part("time", "time", event.ts === undefined ? "" : clock(event.ts));
+  const label = element("span", "label", "");
+  if (event.name) label.append(element("bdi", "name", event.name), " ");
+  label.append(element("bdi", "snippet", event.snippet));
+  row.append(element("span", "seq", String(event.seq)), element("span", "type", words(event.type)), label);
+  if (event.run) row.append(element("bdi", "run", event.run));
+  const time = element("time", "time", event.ts === undefined ? "" : clock(event.ts));
   time.dateTime = event.ts === undefined ? "" : moment(event.ts);
-  row.append(part("span", "badge", ""), time);
+  row.append(element("span", "badge", ""), time);
   event.row = row;
   paint(event);
   return row;
@@ -231,11 +304,4 @@ function paint(event) {
   event.row.classList.toggle("next", event.held === "next");
   badge.textContent = event.held ? "held" : decided ? words(decided) : "";
   badge.dataset.state = state;
-}
-
-function part(tag, className, text) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
 }

@@ -4,12 +4,14 @@
 // text that came is kept, and only what a row of the timeline shows is parsed out of it.
 
 import { Counters } from "./counters.js";
+import { EventList } from "./eventlist.js";
 import { clip, visible } from "./text.js";
 
 const MAX_EVENTS = 10_000;
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 /** Longer labels are of no use in a row. */
 const LABEL = 200;
+const NONE = new EventList();
 
 export class Trace {
   counters = new Counters();
@@ -17,8 +19,8 @@ export class Trace {
   dropped = 0;
   /** Ranges of events that the server says we missed. */
   gaps = [];
-  #events = [];
-  #head = 0;
+  #events = new EventList();
+  #byRun = new Map();
   #bySeq = new Map();
   #characters = 0;
   #held = new Set();
@@ -30,45 +32,41 @@ export class Trace {
   }
 
   get length() {
-    return this.#events.length - this.#head;
+    return this.#events.length;
   }
 
-  get first() {
-    return this.#events[this.#head];
-  }
-
-  get last() {
-    return this.length ? this.#events.at(-1) : undefined;
+  /** The events of one run, or all of them with null: a list that lives until the next event or drop. */
+  of(run) {
+    return run === null ? this.#events : (this.#byRun.get(run) ?? NONE);
   }
 
   get(seq) {
     return this.#bySeq.get(seq);
   }
 
-  /** The event `by` places after (or before) the one numbered `seq`, as far as there is one. */
-  near(seq, by) {
-    if (!this.length) return undefined;
-    const index = Math.min(Math.max(this.#indexOf(seq) + by, this.#head), this.#events.length - 1);
-    return this.#events[index];
-  }
-
   /** Takes an event frame and the text it was parsed from. */
   append(frame, raw) {
-    if (this.last && frame.seq <= this.last.seq) return;
+    if (frame.seq <= this.#events.last?.seq) return;
     this.counters.event(frame.seq);
     const event = {
       seq: frame.seq,
       type: String(frame.type),
       name: clip(visible(String(frame.name ?? "")), LABEL),
+      /** The run's id, as it is, and as it is shown. */
+      runId: String(frame.run_id ?? ""),
       run: clip(visible(String(frame.run_id ?? "")), LABEL),
       ts: frame.ts ?? frame.start_ts,
       snippet: snippet(frame.data),
       raw,
+      /** "next", "held" or null; and the hold itself, as the last state frame told it. */
       held: null,
+      hold: null,
       decision: null,
       row: null,
     };
     this.#events.push(event);
+    if (!this.#byRun.has(event.runId)) this.#byRun.set(event.runId, new EventList());
+    this.#byRun.get(event.runId).push(event);
     this.#bySeq.set(event.seq, event);
     this.#characters += raw.length;
     this.#onChange("appended", event);
@@ -83,17 +81,17 @@ export class Trace {
     this.#onChange("changed", event);
   }
 
-  /** Takes the holds of a state frame. Returns the events' seqs that were not held before. */
-  hold(holds) {
+  /** Takes the holds of a state frame, and the seq of the one that is next. Returns the seqs that were not held before. */
+  hold(holds, next) {
     const now = new Map(holds.map((hold) => [hold.seq, hold]));
     const fresh = [...now.keys()].filter((seq) => !this.#held.has(seq));
     const changed = new Set([...this.#held, ...now.keys()]);
     this.#held = new Set(now.keys());
-    const oldest = holds[0]?.seq;
     for (const seq of changed) {
       const event = this.#bySeq.get(seq);
       if (!event) continue;
-      const held = now.has(seq) ? (seq === oldest ? "next" : "held") : null;
+      const held = now.has(seq) ? (seq === next ? "next" : "held") : null;
+      event.hold = now.get(seq) ?? null;
       if (event.held === held) continue;
       event.held = held;
       this.#onChange("changed", event);
@@ -103,8 +101,8 @@ export class Trace {
 
   /** Forgets every event, as the server did. What is held is told by the state frame that follows. */
   clear() {
-    this.#events = [];
-    this.#head = 0;
+    this.#events = new EventList();
+    this.#byRun.clear();
     this.#bySeq.clear();
     this.#characters = 0;
     this.#held.clear();
@@ -114,36 +112,16 @@ export class Trace {
     this.#onChange("cleared");
   }
 
-  *[Symbol.iterator]() {
-    for (let i = this.#head; i < this.#events.length; i += 1) yield this.#events[i];
-  }
-
   #drop() {
-    const event = this.#events[this.#head];
-    this.#events[this.#head] = undefined;
-    this.#head += 1;
-    // Moving the rest down now and then keeps dropping constant on average.
-    if (this.#head > MAX_EVENTS) {
-      this.#events = this.#events.slice(this.#head);
-      this.#head = 0;
-    }
+    const event = this.#events.shift();
+    const run = this.#byRun.get(event.runId);
+    run.shift();
+    if (run.length === 0) this.#byRun.delete(event.runId);
     this.#bySeq.delete(event.seq);
     this.#characters -= event.raw.length;
     event.raw = "";
     this.dropped += 1;
     this.#onChange("dropped", event);
-  }
-
-  /** Binary search: the last event at or before `seq`. */
-  #indexOf(seq) {
-    let low = this.#head;
-    let high = this.#events.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#events[middle].seq <= seq) low = middle;
-      else high = middle - 1;
-    }
-    return low;
   }
 }
 

@@ -81,6 +81,21 @@ export class Agent {
   async status() {
     return (await fetch(`${this.base}/status`)).json();
   }
+
+  /** What is recorded, each event with its decision. */
+  async recorded() {
+    return (await (await fetch(`${this.base}/trace?page_size=1000`)).json()).events;
+  }
+
+  /** The answer as the text that came, for digits that JSON.parse would lose. */
+  async rawTrace(body) {
+    const headers = { "Content-Type": "application/json" };
+    return (await fetch(`${this.base}/trace`, { method: "POST", headers, body })).text();
+  }
+
+  async breakpoints() {
+    return (await (await fetch(`${this.base}/breakpoints`)).json()).breakpoints;
+  }
 }
 
 /** Opens a page and keeps what went wrong in it: errors on its console and whatever its security policy stopped. */
@@ -113,8 +128,13 @@ async function fromWorkingTree(route) {
   const file = here(`../../templates/${pathname.startsWith("/assets/") ? pathname.slice(1) : page}`);
   // The rest of the answer stays the server's: its security policy above all.
   const headers = { ...route.request().headers(), "if-none-match": "" };
-  const [response, body] = await Promise.all([route.fetch({ headers }), readFile(file)]);
-  await route.fulfill({ response, body });
+  const body = await readFile(file);
+  // A test may cut the connection or stop the server.
+  const response = await route.fetch({ headers }).catch(() => null);
+  if (!response) return route.abort();
+  if (response.ok()) return route.fulfill({ response, body });
+  // A module that is newer than the binary.
+  return route.fulfill({ body, contentType: "text/javascript; charset=utf-8" });
 }
 
 /** Waits until `probe()` returns something true, and returns that. */

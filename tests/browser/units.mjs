@@ -10,7 +10,9 @@ async function pageModule(name) {
   return import(`data:text/javascript,${encodeURIComponent(source)}`);
 }
 const { SseParser } = await pageModule("sse.js");
-const { layOut, members } = await pageModule("json.js");
+const { compact, fault, layOut, members } = await pageModule("json.js");
+const { EventList } = await pageModule("eventlist.js");
+const { holdReason, targets } = await pageModule("scope.js");
 const { Counters } = await pageModule("counters.js");
 const { clip, curlLine, duration, visible, visibleJson } = await pageModule("text.js");
 
@@ -124,4 +126,82 @@ test("the line for a shell stays one line's worth of arguments for any id", () =
 
 test("a stretch of time reads as people say it", () => {
   assert.deepEqual([0, 999, 1500, 61_000, 3_700_000, 90_000_000].map(duration), ["0 ms", "999 ms", "1.5 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+});
+
+test("a fault is found where it is, and only where JSON.parse finds one too", () => {
+  const sound = ['{}', ' {"a":[1,-0.5e+3,true,null,"\\u0041\\n"],"b":{"c":[]}}\n', '{"a":12345678901234567890123}', '{"":[[{}]]}'];
+  for (const text of sound) {
+    JSON.parse(text);
+    assert.equal(fault(text), null, text);
+  }
+  const faulty = {
+    "": [1, 1], "[]": [1, 1], '"a"': [1, 1], "{": [1, 2], '{"a"}': [1, 5], '{"a":}': [1, 6], '{"a":1,}': [1, 8],
+    '{"a":01}': [1, 7], '{"a":1 2}': [1, 8], "{'a':1}": [1, 2], '{"a":\n  tru}': [2, 3], '{"a":[1,]}': [1, 9],
+    '{"a":"\\x"}': [1, 7], '{"a":"x\ny"}': [1, 6], '{"a":"x': [1, 6], "{} x": [1, 4], '{"a":1]': [1, 7], '{"a":.5}': [1, 6],
+    '{"a":\u00a01}': [1, 6], '{"a":truex}': [1, 6], '{"a":"\t"}': [1, 7],
+  };
+  for (const [text, [line, column]] of Object.entries(faulty)) {
+    const found = fault(text);
+    assert.deepEqual([found?.line, found?.column], [line, column], `${text}: ${found?.message}`);
+  }
+});
+
+test("text cut off anywhere, or with one character replaced, has a fault exactly where JSON.parse refuses it", () => {
+  const text = '{"a":[1,-2.5e3,{"b":"x\\"y\\u00e9"}],"c":null,"d":false}';
+  const refuses = (candidate) => {
+    try {
+      return JSON.parse(candidate) === null || typeof JSON.parse(candidate) !== "object";
+    } catch {
+      return true;
+    }
+  };
+  for (let i = 0; i <= text.length; i += 1) {
+    for (const c of ["", ",", '"', "}", "]", "{", "1", "e", "\\", " ", ":"]) {
+      for (const candidate of [text.slice(0, i) + c, text.slice(0, i) + c + text.slice(i + 1)]) {
+        assert.equal(fault(candidate) !== null, refuses(candidate), candidate);
+      }
+    }
+  }
+});
+
+test("what was laid out goes over the wire as it came", () => {
+  const text = '{"a b":[1.10,-0.0,12345678901234567890,{"c":" x, {y} \\" "}],"d":{},"e":[]}';
+  assert.equal(compact(laidOut(text)), text);
+});
+
+test("a list of events is trimmed at the front and found by seq", () => {
+  const list = new EventList();
+  assert.equal(list.near(1, 0), undefined);
+  for (let seq = 2; seq <= 600; seq += 2) list.push({ seq });
+  for (let seq = 2; seq <= 400; seq += 2) assert.equal(list.shift().seq, seq);
+  assert.equal(list.length, 100);
+  assert.deepEqual([list.near(500, 1), list.near(501, 0), list.near(1, 0), list.near(404, -Infinity), list.near(404, Infinity)].map(({ seq }) => seq), [502, 500, 402, 402, 600]);
+  assert.deepEqual([[...list][0].seq, [...list].length, list.last.seq], [402, 100, 600]);
+});
+
+test("the buttons act on the chosen run, there on the selected step where it is held, else on the oldest", () => {
+  const held = [
+    { seq: 3, run_id: "a", gate: true, accepts: ["abort"] },
+    { seq: 5, run_id: "a", accepts: [] },
+    { seq: 7, run_id: "b", accepts: ["abort"] },
+    { seq: 9, run_id: "a", accepts: ["abort"] },
+  ];
+  const seen = (run, selected) => {
+    const { step, stop, next, bodies } = targets(held, run, selected);
+    return [step?.seq, stop?.seq, next?.seq, bodies.step, bodies.continue];
+  };
+  assert.deepEqual(seen(null, 1), [5, 3, 5, { granularity: "into" }, {}]);
+  assert.deepEqual(seen(null, 9), [9, 9, 5, { granularity: "into", seq: 9 }, {}]);
+  assert.deepEqual(seen(null, 3), [5, 3, 5, { granularity: "into" }, {}], "a gate is opened by a release only");
+  assert.deepEqual(seen("b", 9), [7, 7, 7, { granularity: "into", run_id: "b" }, { run_id: "b" }]);
+  assert.deepEqual(seen("a", 9)[3], { granularity: "into", run_id: "a", seq: 9 });
+  assert.deepEqual(seen("", 9), [undefined, undefined, undefined, { granularity: "into", run_id: "" }, { run_id: "" }]);
+  assert.equal(targets(held.slice(0, 1), null, undefined).next.seq, 3, "who follows is led to a gate where nothing else waits");
+});
+
+test("why a step is held reads as a list", () => {
+  assert.equal(holdReason({ reason: "step" }), "paused");
+  assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause asked for");
+  assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1", "b3"] }), "breakpoints b1, b3");
+  assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1"], gate: true }), "breakpoint b1, gate (only a release opens it)");
 });

@@ -1,41 +1,9 @@
-// The page in a real browser against the real server. Every test is a claim about what a person sees and can do.
+// The debugger page in a real browser against the real server: the stream, the timeline and the basic controls. Every
+// test is a claim about what a person sees and can do.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Agent, axeFindings, open, screenshot, shows, startBrowser, startProxy, startServer, until } from "./harness.mjs";
-import { story } from "./story.mjs";
-
-const DESKTOP = { width: 1280, height: 800 };
-const PHONE = { width: 390, height: 844 };
-let server;
-let browser;
-let number = 0;
-/** A hold that nobody releases would keep a test waiting for ever, so that every claim has its time. */
-const claim = (name, body) => test(name, { timeout: 60_000 }, body);
-
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-});
-
-/** An agent that no other test knows, and its page, attached. */
-async function attached(id = `agent ${(number += 1)}`, options = {}, base = server.url) {
-  const agent = new Agent(server.url, id);
-  const page = await open(browser, agent.base.replace(server.url, base) + (options.query ?? ""), options);
-  await shows(page, "#connection", "Live");
-  return { agent, page };
-}
-
-const rows = (page) => page.locator("#timeline [role=option]");
-const rowTexts = (page, part) => page.locator(`#timeline .row ${part}`).allTextContents();
-const whenHeld = (page, count) => shows(page, "#held", String(count));
+import { attached, browser, claim, rows, rowTexts, server, whenHeld } from "./fixture.mjs";
+import { Agent, open, screenshot, shows, startProxy, startServer, until } from "./harness.mjs";
 
 claim("attaching pauses the agent, and the page says so", async () => {
   const { agent, page } = await attached();
@@ -83,7 +51,7 @@ claim("each press of step lets exactly one held step go, the oldest first", asyn
   await whenHeld(page, 1);
   const second = agent.trace({ type: "tool_call", name: "second", data: {} });
   await whenHeld(page, 2);
-  await page.keyboard.press("F10");
+  await page.keyboard.press("F11");
   assert.equal((await first).outcome, "stepped");
   await whenHeld(page, 1);
   assert.equal((await agent.status()).held[0].name, "second");
@@ -340,86 +308,4 @@ claim("ten thousand events stay within bounds, and the page still answers quickl
     return (performance.now() - start) / 20;
   });
   assert.ok(ms < 100, `a key takes ${ms} ms`);
-});
-
-claim("the index lists agents and leads to them", async () => {
-  const id = "travel/planner".replace("/", " & ");
-  await new Agent(server.url, id).record({ type: "log", data: {} });
-  const page = await open(browser, `${server.url}/`);
-  const link = page.getByRole("link", { name: id });
-  await link.waitFor();
-  const other = new Agent(server.url, "a newcomer");
-  await other.record({ type: "log", data: {} });
-  await page.getByRole("link", { name: "a newcomer" }).waitFor();
-  await screenshot(page, "index");
-  await link.click();
-  await shows(page, "h1", id);
-  await shows(page, "#position", "0 of 1");
-  assert.deepEqual(page.problems, []);
-});
-
-claim("the token leaves the address and comes with every request", async () => {
-  const page = await open(browser, `${server.url}/agent/secretive/debug#token=s3cret`);
-  await shows(page, "#connection", "Live");
-  assert.equal(new URL(page.url()).hash, "");
-  const request = page.waitForRequest(/debug\/pause$/);
-  await page.keyboard.press("p");
-  assert.equal((await request).headers().authorization, "Bearer s3cret");
-});
-
-claim("a server that wants a token is told one by hand, and a wrong one is refused in words", async () => {
-  const guarded = await startServer({ flags: ["--token", "a-token-of-a-good-and-sufficient-length"] });
-  try {
-    const page = await open(browser, `${guarded.url}/agent/guarded/debug`);
-    await shows(page, "#connection", "Ended");
-    await page.getByLabel("Token of this server").fill("wrong");
-    await page.getByRole("button", { name: "Use it" }).click();
-    await page.getByRole("button", { name: "Use it" }).waitFor();
-    await shows(page, "#connection", "Ended");
-    assert.deepEqual(await axeFindings(page), []);
-    await screenshot(page, "ended");
-    await page.getByLabel("Token of this server").fill("a-token-of-a-good-and-sufficient-length");
-    await page.getByRole("button", { name: "Use it" }).click();
-    await shows(page, "#connection", "Live");
-    await shows(page, "#mode", "Paused");
-    assert.equal(await page.locator("#token-form").isVisible(), false);
-    await page.locator("nav a").click();
-    await page.getByRole("link", { name: "guarded" }).waitFor();
-  } finally {
-    await guarded.stop();
-  }
-});
-
-for (const colorScheme of ["light", "dark"]) {
-  for (const [device, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
-    claim(`axe finds nothing serious: ${colorScheme}, ${device}`, async () => {
-      const { agent, page } = await attached(`planner ${colorScheme} ${device}`, { colorScheme, viewport });
-      assert.deepEqual(await axeFindings(page), []);
-      await screenshot(page, `empty-${colorScheme}-${device}`);
-      const { answer } = await story(agent, page);
-      assert.deepEqual(await axeFindings(page), []);
-      await screenshot(page, `held-${colorScheme}-${device}`);
-      await page.locator("#clear").click();
-      assert.deepEqual(await axeFindings(page), []);
-      await screenshot(page, `clear-${colorScheme}-${device}`);
-      await page.keyboard.press("Escape");
-      await page.locator("#confirm-clear").waitFor({ state: "hidden" });
-      const index = await open(browser, `${server.url}/`, { colorScheme, viewport });
-      await index.locator("#agents").waitFor();
-      assert.deepEqual(await axeFindings(index), []);
-      await screenshot(index, `index-${colorScheme}-${device}`);
-      await page.keyboard.press("c");
-      await answer;
-    });
-  }
-}
-
-claim("nothing is out of reach at 200 % zoom", async () => {
-  const { agent, page } = await attached(undefined, { viewport: { width: 640, height: 400 } });
-  const { answer } = await story(agent, page);
-  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
-  await page.locator("#details .json").last().scrollIntoViewIfNeeded();
-  await screenshot(page, "zoomed");
-  await page.locator("#step").click();
-  assert.equal((await answer).outcome, "stepped");
 });

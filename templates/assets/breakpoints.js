@@ -1,0 +1,201 @@
+// The breakpoints of the agent: the list, and the form in which one is written.
+//
+// The list is the server's: it is asked for again whenever the state frame tells a newer revision, and after every
+// change made here. Rows change in place, so that focus survives a hit.
+
+import { call, paced } from "./api.js";
+import { BreakpointForm } from "./breakpointform.js";
+import { button, element } from "./dom.js";
+import { runName } from "./runs.js";
+import { clip, count, duration, visible, words } from "./text.js";
+
+/** Every hit is a new revision; the list is asked for at most this often. */
+const EVERY_MS = 250;
+
+const at = (id) => document.getElementById(id);
+
+export class Breakpoints {
+  #known = new Map();
+  #rows = new Map();
+  #revision = -1;
+  #ask;
+  #alert;
+  #announce;
+  #form;
+
+  /** `pick(seq)` selects an event and returns whether it is there; `alert` and `announce` say something. */
+  constructor({ alert, announce, pick }) {
+    this.#alert = alert;
+    this.#announce = announce;
+    this.#ask = paced(() => this.#load(), EVERY_MS);
+    this.#form = new BreakpointForm({
+      pick,
+      saved: (breakpoint, isNew) => {
+        announce(`Breakpoint ${breakpoint.id} was ${isNew ? "added" : "changed"}.`);
+        this.#known.set(breakpoint.id, breakpoint);
+        this.#draw();
+        this.#row(breakpoint.id)?.querySelector("input").focus();
+        this.#ask();
+      },
+      closed: () => at("new-breakpoint").focus(),
+    });
+    at("breakpoints-button").addEventListener("click", () => this.toggle());
+    at("close-breakpoints").addEventListener("click", () => this.#close());
+    at("new-breakpoint").addEventListener("click", () => this.#form.open({}));
+  }
+
+  /** A state frame: its revision says whether the list is still the right one. */
+  revision(number) {
+    if (number === undefined || number === this.#revision) return;
+    this.#revision = number;
+    this.#ask();
+  }
+
+  forgetRevision() {
+    this.#revision = -1;
+  }
+
+  /** Opens the panel and goes there; from inside of it, closes it and goes back. */
+  toggle() {
+    const panel = at("breakpoints");
+    if (!panel.hidden && panel.contains(document.activeElement)) return this.#close();
+    // The button that says whether it is open closes it as well.
+    if (!panel.hidden && document.activeElement === at("breakpoints-button")) return this.#close();
+    this.#open();
+    if (this.#form.isOpen) return this.#form.focus();
+    return (panel.querySelector("#breakpoint-list input") ?? at("new-breakpoint")).focus();
+  }
+
+  /** A new breakpoint with some of it written already. */
+  write(prefill) {
+    this.#open();
+    this.#form.open(prefill);
+  }
+
+  #open() {
+    at("breakpoints").hidden = false;
+    at("breakpoints-button").ariaExpanded = "true";
+  }
+
+  #close() {
+    at("breakpoints").hidden = true;
+    at("breakpoints-button").ariaExpanded = "false";
+    at("breakpoints-button").focus();
+  }
+
+  async #load() {
+    const answer = await call("GET", "breakpoints").catch(() => null);
+    // Without a connection the page says so already; the list stays as it was.
+    if (!answer) return;
+    for (const { id, problem } of answer.breakpoints) {
+      if (problem && problem !== this.#known.get(id)?.problem) this.#announce(`Breakpoint ${id}: ${visible(problem)}`);
+    }
+    this.#known = new Map(answer.breakpoints.map((breakpoint) => [breakpoint.id, breakpoint]));
+    this.#draw();
+  }
+
+  #row(id) {
+    return this.#rows.get(id);
+  }
+
+  #draw() {
+    at("no-breakpoints").hidden = this.#known.size > 0;
+    at("breakpoint-count").hidden = this.#known.size === 0;
+    at("breakpoint-count").textContent = this.#known.size;
+    for (const [id, row] of this.#rows) {
+      if (this.#known.has(id)) continue;
+      row.remove();
+      this.#rows.delete(id);
+    }
+    for (const breakpoint of this.#known.values()) {
+      let row = this.#rows.get(breakpoint.id);
+      if (!row) {
+        row = this.#newRow(breakpoint.id);
+        this.#rows.set(breakpoint.id, row);
+        at("breakpoint-list").append(row);
+      }
+      fill(row, breakpoint);
+    }
+  }
+
+  #newRow(id) {
+    const row = element("li", "breakpoint", "");
+    row.dataset.id = id;
+    const toggle = element("input", "", "");
+    toggle.type = "checkbox";
+    toggle.setAttribute("role", "switch");
+    toggle.addEventListener("change", () => this.#change(id, toggle));
+    const label = element("label", "", "");
+    label.append(toggle, element("span", "seq", id), " ", element("bdi", "what", ""));
+    const edit = button("Edit", "plain", () => this.#form.open(this.#known.get(id)));
+    edit.setAttribute("aria-label", `Edit ${id}`);
+    const remove = button("Delete", "plain", () => this.#remove(id, row));
+    remove.setAttribute("aria-label", `Delete ${id}`);
+    const foot = element("div", "breakpoint-foot", "");
+    foot.append(element("span", "hits", ""), edit, remove);
+    row.append(label, element("code", "condition", ""), element("p", "hint", ""), element("p", "problem field-error", ""), foot);
+    return row;
+  }
+
+  async #change(id, toggle) {
+    const enabled = toggle.checked;
+    try {
+      this.#known.set(id, await call("PATCH", `breakpoints/${encodeURIComponent(id)}`, { enabled }));
+      this.#announce(`Breakpoint ${id} is ${enabled ? "on" : "off"}.`);
+    } catch (error) {
+      this.#alert(error.message);
+    }
+    this.#draw();
+    this.#ask();
+  }
+
+  async #remove(id, row) {
+    const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+    try {
+      await call("DELETE", `breakpoints/${encodeURIComponent(id)}`);
+    } catch (error) {
+      this.#alert(error.message);
+      return this.#ask();
+    }
+    this.#known.delete(id);
+    this.#form.forget(id);
+    this.#draw();
+    this.#announce(`Breakpoint ${id} was deleted.`);
+    return (neighbour?.querySelector("input") ?? at("new-breakpoint")).focus();
+  }
+}
+
+function fill(row, breakpoint) {
+  const put = (selector, text) => {
+    const part = row.querySelector(selector);
+    if (part.textContent !== text) part.textContent = text;
+    part.hidden = text === "";
+  };
+  row.querySelector("input").checked = breakpoint.enabled !== false;
+  row.classList.toggle("off", breakpoint.enabled === false);
+  put(".what", what(breakpoint));
+  put(".condition", clip(visible(breakpoint.condition || ""), 500));
+  put(".hint", flags(breakpoint).join(" · "));
+  put(".problem", clip(visible(breakpoint.problem || ""), 500));
+  put(".hits", breakpoint.hits ? count(breakpoint.hits, "hit") : "no hits");
+}
+
+/** Which events it is about: `tool call book_*, run critic-2`. */
+function what({ types, name, run_id: run }) {
+  const kinds = types?.length ? types.map(words).join(", ") : "any event";
+  return [name ? `${kinds} ${clip(visible(name), 80)}` : kinds, run == null ? "" : runName(run)].filter(Boolean).join(", ");
+}
+
+function flags(breakpoint) {
+  const said = [];
+  if (breakpoint.hit_condition) said.push(`when ${clip(visible(breakpoint.hit_condition), 200)}`);
+  if (breakpoint.log_message) said.push(`logs “${clip(visible(breakpoint.log_message), 200)}”`);
+  if (breakpoint.once) said.push("once");
+  if (breakpoint.all_stop) said.push("pauses all runs");
+  if (breakpoint.unattended === "hold") said.push(gate(breakpoint));
+  return said;
+}
+
+function gate({ timeout_ms: ms, on_timeout: then }) {
+  return ms == null ? "gate" : `gate, ${then === "proceed" ? "proceeds" : "fails"} after ${duration(ms)}`;
+}

@@ -1,0 +1,321 @@
+// The decision about a held step: go on, go on with something else, answer in its place, fail it, end the run.
+//
+// What somebody types is kept in a draft for each step, outside of the document: neither a frame that comes nor
+// another selection costs a word of it. A draft goes over the wire as it was typed, digit for digit.
+
+import { call } from "./api.js";
+import { copyButton } from "./clipboard.js";
+import { button, element } from "./dom.js";
+import { compact, fault, layOut, members } from "./json.js";
+import { visibleJson, words } from "./text.js";
+
+/** Which decisions make sense for which step. `proceed` always does. */
+const CLOSING = ["edit", "fail", "abort"];
+const APPLIES = {
+  prompt: ["edit", "fulfil", "fail", "abort"],
+  tool_call: ["edit", "fulfil", "fail", "abort"],
+  response: CLOSING,
+  tool_result: CLOSING,
+  error: ["abort"],
+  log: ["abort"],
+};
+const VERBS = { edit: "Edit", fulfil: "Fulfil", fail: "Fail", abort: "Abort" };
+const DONE = { proceed: "let go", edit: "let go with your edit", fulfil: "fulfilled", fail: "failed", abort: "aborted" };
+const TEMPLATE = { prompt: '{\n  "text": ""\n}', tool_call: '{\n  "result": ""\n}' };
+/** Drafts of so many steps are kept; the oldest goes first. */
+const MOST_DRAFTS = 50;
+/** Longer text is checked when the typing pauses. */
+const CHECKED_AT_ONCE = 100_000;
+const PAUSE_MS = 250;
+
+export class Decisions {
+  #drafts = new Map();
+  #onTouch;
+  #onDone;
+
+  /** `onTouch()` when somebody begins to write; `onDone(text)` when a step was released from here. */
+  constructor({ onTouch, onDone }) {
+    this.#onTouch = onTouch;
+    this.#onDone = onDone;
+  }
+
+  /** Fills `slot` with what can be decided about an event. What already stands there for it is left alone. */
+  draw(slot, event) {
+    if (slot.dataset.shows === shows(event)) return;
+    const focused = slot.contains(document.activeElement);
+    slot.dataset.shows = shows(event);
+    const draft = this.#drafts.get(event.seq);
+    if (event.hold) slot.replaceChildren(this.#panel(slot, event));
+    else if (draft && !draft.sending && unsent(draft)) slot.replaceChildren(this.#leftOver(slot, event, unsent(draft)));
+    else slot.replaceChildren();
+    // The keyboard goes on from where it was, and not from the top of the page.
+    if (focused) slot.closest("[tabindex]")?.focus({ preventScroll: true });
+  }
+
+  forget() {
+    this.#drafts.clear();
+  }
+
+  #draft(event) {
+    let draft = this.#drafts.get(event.seq);
+    if (!draft) {
+      const parts = members(event.raw);
+      const model = parts.get("model") ?? "null";
+      draft = {
+        open: null,
+        data: pretty(parts.get("data") ?? "{}"),
+        raw: parts.get("data") ?? "{}",
+        model: model === "null" ? "" : JSON.parse(model),
+        result: TEMPLATE[event.type] ?? "{}",
+        message: "",
+        reason: "",
+      };
+      draft.was = { data: draft.data, model: draft.model, result: draft.result };
+      this.#drafts.set(event.seq, draft);
+      if (this.#drafts.size > MOST_DRAFTS) this.#drafts.delete(this.#drafts.keys().next().value);
+    }
+    return draft;
+  }
+
+  #panel(slot, event) {
+    const draft = this.#draft(event);
+    const panel = element("section", "decision", "");
+    panel.setAttribute("aria-labelledby", "decision-title");
+    const title = element("h3", "", "Decide");
+    title.id = "decision-title";
+    const bar = element("div", "verbs", "");
+    const place = element("div", "", "");
+    const failure = element("p", "field-error", "");
+    failure.setAttribute("role", "alert");
+    const send = (action, parts) => this.#send({ slot, event, draft, action, parts, panel, failure });
+    const proceed = button("Proceed", "quiet", () => send("proceed", ""));
+    bar.append(title, proceed);
+    const impossible = new Map();
+    const verbs = Object.keys(VERBS).map((action) => {
+      const verb = button(VERBS[action], `quiet${action === "abort" ? " danger" : ""}`, () => toggle(action));
+      verb.setAttribute("aria-controls", "decision-form");
+      const why = whyNot(event, action);
+      if (why) {
+        verb.disabled = true;
+        impossible.set(why, [...(impossible.get(why) ?? []), VERBS[action]]);
+      }
+      bar.append(verb);
+      return [action, verb];
+    });
+    place.id = "decision-form";
+    const open = (action) => {
+      draft.open = action;
+      for (const [name, verb] of verbs) verb.setAttribute("aria-expanded", String(name === action));
+      failure.textContent = "";
+      place.replaceChildren(...(action ? [this.#form(event, action, draft, send)] : []));
+    };
+    const toggle = (action) => {
+      open(draft.open === action ? null : action);
+      if (draft.open) this.#onTouch();
+      place.querySelector("textarea, input")?.focus();
+    };
+    place.addEventListener("input", () => this.#onTouch());
+    place.addEventListener("keydown", (key) => {
+      if (key.key !== "Escape" || !draft.open) return;
+      key.preventDefault();
+      const verb = verbs.find(([name]) => name === draft.open)[1];
+      open(null);
+      verb.focus();
+    });
+    panel.append(bar);
+    const hints = [...impossible].map(([why, names]) => `${names.join(", ")}: ${why}.`);
+    if (hints.length) panel.append(element("p", "hint", hints.join(" ")));
+    panel.append(place, failure);
+    open(draft.open && !whyNot(event, draft.open) ? draft.open : null);
+    return panel;
+  }
+
+  #form(event, action, draft, send) {
+    const form = element("form", "form", "");
+    form.noValidate = true;
+    const submit = element("button", action === "abort" ? "danger" : "", `Send ${action}`);
+    submit.type = "submit";
+    let check = () => "";
+    if (action === "edit") check = editFields(form, event, draft, submit);
+    else if (action === "fulfil") check = fulfilFields(form, draft, submit);
+    else if (action === "fail") field(form, draft, "message", "Message", "What the agent is told instead of a result.");
+    else field(form, draft, "reason", "Reason", "Ends the run: its later steps are answered “abort” until continue or pause.");
+    const bar = element("div", "form-bar", "");
+    bar.append(submit, element("span", "hint", "Ctrl + Enter sends, Esc closes; the draft stays."));
+    form.append(bar);
+    form.addEventListener("keydown", (key) => {
+      if (key.key !== "Enter" || !(key.ctrlKey || key.metaKey)) return;
+      key.preventDefault();
+      if (!submit.disabled) form.requestSubmit();
+    });
+    form.addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      const parts = check();
+      if (parts === null) return;
+      if (action === "fail") send("fail", `,"message":${JSON.stringify(draft.message)}`);
+      else if (action === "abort") send("abort", `,"reason":${JSON.stringify(draft.reason)}`);
+      else send(action, parts);
+    });
+    return form;
+  }
+
+  /** `parts` is the rest of the body as JSON text, so that what was typed is not parsed and written again. */
+  async #send({ slot, event, draft, action, parts, panel, failure }) {
+    if (draft.sending) return;
+    draft.sending = true;
+    panel.ariaBusy = "true";
+    failure.textContent = "";
+    try {
+      await call("POST", "release", `{"seq":${event.seq},"action":"${action}"${parts}}`);
+      this.#drafts.delete(event.seq);
+      this.#onDone(`Step ${event.seq} was ${DONE[action]}.`);
+    } catch (error) {
+      failure.textContent = error.message;
+      draft.sending = false;
+      panel.ariaBusy = "false";
+      // The frame that says who was faster may have come before this answer.
+      if (event.hold) return;
+      delete slot.dataset.shows;
+      this.draw(slot, event);
+    }
+  }
+
+  /** Somebody else was faster. What was written is shown until it is thrown away. */
+  #leftOver(slot, event, text) {
+    const section = element("section", "decision", "");
+    const bar = element("div", "verbs", "");
+    const discard = button("Discard", "plain", () => {
+      this.#drafts.delete(event.seq);
+      slot.replaceChildren();
+    });
+    bar.append(element("h3", "", "Not sent"), copyButton(() => text, "Copy draft"), discard);
+    const pre = element("pre", "", text);
+    section.append(bar, element("p", "hint", "This step was released otherwise before your draft was sent."), pre);
+    return section;
+  }
+}
+
+function shows(event) {
+  return `${event.seq} ${event.hold ? "held" : "not held"}`;
+}
+
+/** Why a decision is not possible here, in words; "" where it is. */
+function whyNot(event, action) {
+  const applies = APPLIES[event.type] ?? ["abort"];
+  if (!applies.includes(action)) return `not for ${/^[aeiou]/.test(event.type) ? "an" : "a"} ${words(event.type)}`;
+  if (!event.hold.accepts?.includes(action)) return "not among what the agent “accepts” here";
+  return "";
+}
+
+/** The text of a draft that nobody sent; "" where nothing was written. */
+function unsent(draft) {
+  if (draft.data !== draft.was.data) return draft.data;
+  if (draft.result !== draft.was.result) return draft.result;
+  return draft.message || draft.reason || (draft.model === draft.was.model ? "" : draft.model);
+}
+
+function pretty(raw) {
+  let text = "";
+  layOut(raw, (kind, piece) => (text += kind === "" ? piece : visibleJson(piece)));
+  return text;
+}
+
+/** Data, and for a prompt the model. Returns the check that gives the body's parts, or null. */
+function editFields(form, event, draft, submit) {
+  const opening = event.type === "prompt" || event.type === "tool_call";
+  const json = jsonField(form, draft, "data", opening ? "Input" : "Output", update);
+  const reset = button("Reset", "plain", () => json.put(draft.was.data));
+  json.bar.append(reset);
+  if (event.type === "prompt") field(form, draft, "model", "Model", "The model to ask instead.", () => update());
+  const state = element("p", "hint", "");
+  form.append(state);
+  const unchanged = () => draft.data === draft.was.data || compact(draft.data) === compact(draft.raw);
+  function update() {
+    const nothing = unchanged() && (draft.model === draft.was.model || draft.model === "");
+    submit.disabled = nothing || json.bad();
+    state.textContent = nothing ? "Nothing is changed yet." : "";
+    reset.disabled = draft.data === draft.was.data;
+  }
+  update();
+  return () => {
+    if (!json.check()) return null;
+    const model = draft.model !== draft.was.model && draft.model ? `,"model":${JSON.stringify(draft.model)}` : "";
+    return (unchanged() ? "" : `,"data":${compact(draft.data)}`) + model;
+  };
+}
+
+function fulfilFields(form, draft, submit) {
+  const json = jsonField(form, draft, "result", "Result", () => (submit.disabled = json.bad()));
+  return () => (json.check() ? `,"data":${compact(draft.result)}` : null);
+}
+
+/** A JSON editor: checked as it is typed in, with the place of what is wrong. */
+function jsonField(form, draft, key, label, onChange) {
+  const id = `decision-${key}`;
+  const bar = element("div", "payload-bar", "");
+  const caption = element("label", "", `${label} (a JSON object)`);
+  caption.htmlFor = id;
+  bar.append(caption);
+  const area = element("textarea", "code", "");
+  area.id = id;
+  area.spellcheck = false;
+  area.rows = Math.min(18, Math.max(4, draft[key].split("\n").length + 1));
+  area.value = draft[key];
+  area.setAttribute("aria-describedby", `${id}-error`);
+  const error = element("p", "field-error", "");
+  error.id = `${id}-error`;
+  const words = element("span", "", "");
+  words.setAttribute("aria-live", "polite");
+  let found = null;
+  const show = button("Show the place", "plain", () => {
+    area.focus();
+    area.setSelectionRange(found.at, Math.min(found.at + 1, area.value.length));
+  });
+  error.append(words, " ", show);
+  let timer = 0;
+  const check = () => {
+    clearTimeout(timer);
+    found = fault(area.value);
+    error.hidden = !found;
+    const said = found ? `Line ${found.line}, column ${found.column}: ${found.message}` : "";
+    if (words.textContent !== said) words.textContent = said;
+    if (found) area.setAttribute("aria-invalid", "true");
+    else area.removeAttribute("aria-invalid");
+    onChange();
+    return !found;
+  };
+  const put = (text) => {
+    area.value = text;
+    draft[key] = text;
+    check();
+  };
+  area.addEventListener("input", () => {
+    draft[key] = area.value;
+    clearTimeout(timer);
+    if (area.value.length <= CHECKED_AT_ONCE) check();
+    else timer = setTimeout(check, PAUSE_MS);
+  });
+  form.append(bar, area, error);
+  found = fault(draft[key]);
+  error.hidden = true;
+  if (found) queueMicrotask(check);
+  return { bar, check, put, bad: () => found !== null };
+}
+
+function field(form, draft, key, label, hint, onChange = () => {}) {
+  const id = `decision-${key}`;
+  const caption = element("label", "", label);
+  caption.htmlFor = id;
+  const input = element("input", "", "");
+  input.id = id;
+  input.autocomplete = "off";
+  input.value = draft[key];
+  input.setAttribute("aria-describedby", `${id}-hint`);
+  const described = element("p", "hint", hint);
+  described.id = `${id}-hint`;
+  input.addEventListener("input", () => {
+    draft[key] = input.value;
+    onChange();
+  });
+  form.append(caption, input, described);
+}

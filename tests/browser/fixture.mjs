@@ -1,0 +1,35 @@
+// What every file of claims starts with: one server, one browser, and a page of its own for every claim.
+
+import { after, afterEach, before, test } from "node:test";
+import { Agent, open, shows, startBrowser, startServer } from "./harness.mjs";
+
+export let server;
+export let browser;
+let number = 0;
+
+/** A hold that nobody releases would keep a test waiting for ever, so that every claim has its time. */
+export const claim = (name, body) => test(name, { timeout: 60_000 }, body);
+
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+});
+
+/** An agent that no other test knows, and its page, attached. */
+export async function attached(id = `agent ${(number += 1)}`, options = {}, base = server.url) {
+  const agent = new Agent(server.url, id);
+  const page = await open(browser, agent.base.replace(server.url, base) + (options.query ?? ""), options);
+  await shows(page, "#connection", "Live");
+  return { agent, page };
+}
+
+export const rows = (page) => page.locator("#timeline [role=option]");
+export const rowTexts = (page, part) => page.locator(`#timeline .row ${part}`).allTextContents();
+export const whenHeld = (page, count) => shows(page, "#held", String(count));

@@ -1,0 +1,118 @@
+// Takes the pictures of README.md: a real run in the real page, in both colour schemes.
+//
+//   cargo build && node tests/browser/pictures.mjs
+//
+// Pictures are not compared by a test: what they show depends on the fonts of the machine. Take them again when the
+// page has changed, and look at them.
+
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { Agent, open, shows, startBrowser, startServer, until } from "./harness.mjs";
+
+const IMAGES = fileURLToPath(new URL("../../docs/images/", import.meta.url));
+const MODEL = "gpt-5-mini";
+const ACCEPTS = ["edit", "fulfil", "fail", "abort"];
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** An agent that reviews a pull request. Each step is held and stepped; the last, which posts, is held still. */
+async function review(agent, page) {
+  const text = "Review pull request 482: retry uploads.";
+  const comment = {
+    pull_request: 482,
+    verdict: "request_changes",
+    comments: [{ file: "src/upload.rs", line: 96, text: "The delay doubles without a bound: cap it." }],
+  };
+  const steps = [
+    [{ type: "prompt", model: MODEL, input_tokens: 318, data: { messages: [{ role: "user", content: text }] } }, 60],
+    [{ type: "response", model: MODEL, input_tokens: 318, output_tokens: 41, duration_ms: 1240, data: { text: "I will read the change first." } }, 1240],
+    [{ type: "tool_call", name: "read_diff", effect: "read", data: { pull_request: 482 } }, 40],
+    [{ type: "tool_result", name: "read_diff", duration_ms: 212, data: { text: "src/upload.rs: +38 −9" } }, 212],
+    [{ type: "tool_call", name: "run_tests", effect: "idempotent", data: { package: "upload" } }, 50],
+    [{ type: "tool_result", name: "run_tests", duration_ms: 1630, data: { text: "41 passed, 0 failed" } }, 1630],
+    [{ type: "prompt", model: MODEL, input_tokens: 1904, data: { text: "Tests pass. What do you think of it?" } }, 70],
+    [{ type: "response", model: MODEL, input_tokens: 1904, output_tokens: 187, duration_ms: 1460, data: { text: "The delay grows without a bound." } }, 1460],
+  ];
+  for (const [step, took] of steps) {
+    await pause(took);
+    const answer = agent.trace({ accepts: ACCEPTS, ...step });
+    await shows(page, "#held", "1");
+    await pause(150);
+    await agent.post("step");
+    await answer;
+    await shows(page, "#held", "0");
+  }
+  const held = agent.trace({ type: "tool_call", name: "post_review", effect: "mutating", accepts: ACCEPTS, data: comment });
+  await shows(page, "#held", "1");
+  await until("the held step is shown", async () => /post_review/.test(await page.locator("#details").textContent()));
+  // Long enough for the page to say so in whole seconds.
+  await pause(3_200);
+  // In an object, because an async function would wait for a promise that it returns.
+  return { answer: held };
+}
+
+/** The breakpoints, a gate that has stopped a payment, and the editor in which its input is changed. */
+async function gate(agent, page) {
+  const make = (breakpoint) => agent.post("breakpoints", JSON.stringify(breakpoint));
+  await make({ types: ["tool_call"], condition: 'event.effect == "mutating"', unattended: "hold", timeout_ms: 600_000 });
+  await make({ types: ["tool_call"], condition: "repeats >= 3" });
+  await make({ types: ["response"], log_message: "{event.output_tokens} tokens, {run.tokens} in all" });
+  await page.keyboard.press("c");
+  await shows(page, "#mode", "Running");
+  const steps = [
+    { type: "prompt", model: MODEL, data: { text: "Book a room in Lisbon for two nights." } },
+    { type: "response", model: MODEL, input_tokens: 412, output_tokens: 38, duration_ms: 940, data: { text: "I will look for rooms." } },
+    { type: "tool_call", name: "find_rooms", effect: "read", data: { city: "Lisbon", nights: 2 } },
+    { type: "tool_result", name: "find_rooms", duration_ms: 388, data: { rooms: [{ hotel: "Tejo", eur: 240 }] } },
+  ];
+  for (const step of steps) {
+    await agent.trace({ accepts: ACCEPTS, ...step });
+    await pause(step.duration_ms ?? 60);
+  }
+  const data = { hotel: "Tejo", nights: 2, eur: 240 };
+  const held = agent.trace({ type: "tool_call", name: "book_room", effect: "mutating", accepts: ACCEPTS, data });
+  await shows(page, "#held", "1");
+  await page.locator(".verbs").getByRole("button", { name: "Edit", exact: true }).click();
+  const editor = page.locator("#decision-data");
+  await editor.fill((await editor.inputValue()).replace('"nights": 2', '"nights": 3').replace("240", "360"));
+  // Not by its key: the editor has the focus.
+  await page.locator("#breakpoints-button").click();
+  await page.locator("[data-id=b3]").waitFor();
+  await until("the hits are counted", async () => /1 hit/.test(await page.locator("[data-id=b3]").textContent()));
+  await pause(3_200);
+  return { answer: held };
+}
+
+/** One picture in each colour scheme. */
+async function take(page, name) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    // Colours change over a moment, and the picture is of what comes after it.
+    await page.screenshot({ path: `${IMAGES}${name}-${colorScheme}.png`, animations: "disabled" });
+  }
+  if (page.problems.length) throw new Error(page.problems.join("\n"));
+}
+
+const server = await startServer();
+const browser = await startBrowser();
+try {
+  await mkdir(IMAGES, { recursive: true });
+  const reviewer = new Agent(server.url, "code-reviewer");
+  const held = await open(browser, reviewer.base, { viewport: { width: 1240, height: 480 }, deviceScaleFactor: 1.25 });
+  await shows(held, "#connection", "Live");
+  const reviewing = await review(reviewer, held);
+  await take(held, "held");
+  await reviewer.post("continue");
+  await reviewing.answer;
+
+  const booker = new Agent(server.url, "room-booker");
+  const control = await open(browser, booker.base, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
+  await shows(control, "#connection", "Live");
+  const booking = await gate(booker, control);
+  await take(control, "control");
+  const [{ seq }] = (await booker.status()).held;
+  await booker.post("release", JSON.stringify({ seq, action: "proceed" }));
+  await booking.answer;
+} finally {
+  await browser.close();
+  await server.stop();
+}
