@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -59,11 +60,16 @@ func NewDebugger(protos, defaultAgentID string) (*Debugger, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := insecure.NewCredentials()
+	transport, port := insecure.NewCredentials(), "80"
 	if address.Scheme == "https" {
-		transport = credentials.NewTLS(nil)
+		transport, port = credentials.NewTLS(nil), "443"
 	}
-	conn, err := grpc.NewClient(address.Host, grpc.WithTransportCredentials(transport))
+	if address.Port() != "" {
+		port = address.Port()
+	}
+	// Without a port gRPC would take 443 for either scheme.
+	target := net.JoinHostPort(address.Hostname(), port)
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return nil, err
 	}

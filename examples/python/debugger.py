@@ -26,10 +26,12 @@ class Debugger:
         self.run_id = os.environ.get("AGENT_DEBUGGER_RUN_ID", "")
         token = os.environ.get("AGENT_DEBUGGER_TOKEN")
         self.metadata = [("authorization", f"Bearer {token}")] if token else []
+        # Without a port gRPC would take 443 for either scheme.
+        address = url.netloc if url.port else f"{url.netloc}:{443 if url.scheme == 'https' else 80}"
         if url.scheme == "https":
-            channel = grpc.secure_channel(url.netloc, grpc.ssl_channel_credentials())
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials())
         else:
-            channel = grpc.insecure_channel(url.netloc)
+            channel = grpc.insecure_channel(address)
         self.stub = services.DebuggerServiceStub(channel)
         self.ended = False  # whether an event with run_end was reported
         self.complained = False

@@ -205,9 +205,24 @@ impl Condition {
         }
         match self.program.execute(&facts.scope) {
             Ok(value) => Ok(Some(value)),
-            Err(ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_)) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(short(&error)),
         }
+    }
+}
+
+/// Whether an evaluation failed because there is nothing to look at: no such key, or `null` where a value is due.
+fn is_missing(error: &ExecutionError) -> bool {
+    match error {
+        ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => true,
+        ExecutionError::NoSuchOverload(overload) => {
+            overload.argument_types().iter().any(|kind| kind.starts_with("null"))
+        }
+        ExecutionError::ValuesNotComparable(left, right)
+        | ExecutionError::UnsupportedBinaryOperator(_, left, right) => {
+            [left, right].into_iter().any(|value| matches!(value, Value::Null))
+        }
+        _ => false,
     }
 }
 
@@ -448,6 +463,9 @@ mod tests {
             ("size(event.data.list) == 3", true),
             ("event.data.none == null", true),
             ("event.name == null", true),
+            ("event.duration_ms > 5000", false),
+            ("event.name.startsWith('x')", false),
+            ("event.data.none + 1 > 0", false),
             ("has(event.data.text) && !has(event.data.nothing)", true),
             ("event.data.nothing > 3", false),
             ("has(event.data.a.b)", false),

@@ -10,6 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,15 +81,18 @@ def fresh():
 def shell(fresh, tmp_path):
     """Starts a command of README in the repository, with what it prints in a file."""
     started = []
+    programs = installed(tmp_path)
 
     def shell(command):
         out, errors = (tmp_path / f"{len(started)}.{name}" for name in ("out", "errors"))
-        path = f"{REPOSITORY / 'target/e2e-bin'}{os.pathsep}{os.environ['PATH']}"
+        path = f"{programs}{os.pathsep}{REPOSITORY / 'target/e2e-bin'}{os.pathsep}{os.environ['PATH']}"
         env = {key: value for key, value in os.environ.items() if not key.startswith("AGENT_DEBUGGER_")}
+        env["AGENT_DEBUGGER_URL"] = fresh.url
         process = subprocess.Popen(
             [tool("bash"), "-euc", command.replace(DEFAULT_PORT, fresh.port)],
             cwd=REPOSITORY,
             env=env | {"PATH": path},
+            stdin=subprocess.PIPE,
             stdout=out.open("w"),
             stderr=errors.open("w"),
             start_new_session=True,
@@ -100,14 +105,40 @@ def shell(fresh, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait()
+        process.stdin.close()
+
+
+def installed(tmp_path):
+    """A folder in which the program has the name under which people know it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/agent-debugger").symlink_to(BINARY.resolve())
+    return tmp_path / "bin"
 
 
 class Command:
     def __init__(self, process, out, errors):
         self._process, self._out, self._errors = process, out, errors
 
+    def type(self, line):
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def leave(self):
+        self._process.stdin.close()
+
     def said(self):
         return self._out.read_text()
+
+    def complained(self):
+        return self._errors.read_text()
+
+    def lines(self, count):
+        """What it printed, once it has printed that many lines."""
+        deadline = time.monotonic() + PATIENCE
+        while self.said().count("\n") < count:
+            assert time.monotonic() < deadline, f"fewer than {count} lines: {self.said()} {self.complained()}"
+            time.sleep(0.02)
+        return self.said().splitlines()
 
     def ended(self):
         """What it printed, once it has ended well."""
@@ -316,6 +347,240 @@ def test_an_agent_is_stepped_with_grpcurl(fresh, shell):
     looking.close()
 
 
+# Control.
+
+
+@pytest.fixture
+def person(fresh):
+    """Somebody who only asks for the status, of agents that come and go."""
+    with contextlib.ExitStack() as stack:
+        yield lambda agent_id: stack.enter_context(debugger(fresh, agent_id))
+
+
+def answered(command):
+    return json.loads(command.ended())
+
+
+def test_a_breakpoint_is_made_tried_switched_off_and_deleted(fresh, shell, person):
+    make, test, rest = blocks("### Breakpoints", "sh")
+    made = answered(shell(make))
+    assert made["id"] == "b1"
+    for command in ("rm -rf /", "ls"):
+        event = {"type": "tool_call", "name": "shell", "data": {"command": command}, "hold": "never"}
+        requests.post(f"{fresh.url}/agent/terminal/debug/trace", json=event, timeout=PATIENCE).raise_for_status()
+    url = f"{fresh.url}/agent/terminal/debug/breakpoints/test"
+    assert requests.post(url, json=made, timeout=PATIENCE).json()["seqs"] == [1]
+    assert answered(shell(test)) == {"matched": 0, "examined": 2, "seqs": []}
+    off, listed, deleted = (answered(shell(command)) for command in rest.splitlines())
+    assert off["enabled"] is False and listed["breakpoints"] == [off]
+    assert deleted == {"status": "deleted"}
+
+
+def test_the_fields_of_a_breakpoint_are_those_of_the_service():
+    fields = {name for cell, *_ in table("### Breakpoints", "field") for name in re.findall(r"`(\w+)`", cell)}
+    known = {field.name for field in pb.DESCRIPTOR.message_types_by_name["Breakpoint"].fields}
+    assert fields == {"timeout_ms" if name == "timeout" else name for name in known - {"id", "hits", "problem"}}
+
+
+# For each condition of the table an event at which it holds, and one at which it does not.
+CALL = {"type": "tool_call", "name": "book_room"}
+CONDITIONS = {
+    "event.data.args": (CALL | {"data": {"args": {"price": 240}}}, CALL | {"data": {"args": {"price": 24}}}),
+    "event.type": (CALL, CALL | {"name": "search"}),
+    "event.data.command": (CALL | {"data": {"command": "rm -rf /"}}, CALL | {"data": {"command": "ls"}}),
+    "event.data.items": (CALL | {"data": {"items": [{"price": 200}]}}, CALL | {"data": {"items": []}}),
+    "has(": (CALL | {"data": {"error": None}}, CALL),
+    "event.duration_ms": (CALL | {"duration_ms": 6000}, CALL),
+    "repeats": (CALL, CALL | {"type": "log"}),
+    "run.tokens": (CALL | {"token_count": 60_000}, CALL | {"run_id": "cheap"}),
+    "node.depth": (CALL | {"node_id": "n", "parent_id": "p4"}, CALL | {"node_id": "o", "parent_id": "p"}),
+}
+
+
+@pytest.mark.parametrize("condition", [code(row[0]) for row in table("### Conditions", "condition")])
+def test_a_condition_holds_where_the_table_says(condition, fresh):
+    url = f"{fresh.url}/agent/a/debug"
+
+    def report(event):
+        answer = requests.post(f"{url}/trace", json={"hold": "never"} | event, timeout=PATIENCE)
+        answer.raise_for_status()
+        return answer.json()["seq"]
+
+    (holds, fails), *others = (pair for start, pair in CONDITIONS.items() if condition.startswith(start))
+    assert not others
+    parents = ["p", "p1", "p2", "p3", "p4"]
+    for parent, node in zip(parents, parents[1:]):
+        report({"type": "prompt", "node_id": node, "parent_id": parent, "data": {"of": node}})
+    report(fails)
+    before = [report(holds), report(holds)]
+    last = report(holds)
+    answer = requests.post(f"{url}/breakpoints/test", json={"condition": condition}, timeout=PATIENCE).json()
+    assert answer["seqs"] == ([last] if "repeats" in condition else [*before, last])
+
+
+def test_the_names_of_conditions_are_all_there_are(fresh):
+    text = section("### Conditions")
+    fields = re.search(r"the event as the stream has it: (.*?);", text).group(1)
+    functions = re.search(r"The functions are(.*?)\.\n", text, re.DOTALL).group(1)
+    given = {"size": "{}([])", "type": "{}(1) == int", "matches": "'a'.{}('a')"}
+    for name in re.findall(r"`(\w+)`", fields):
+        assert tried(fresh, f"event.{name} == event.{name}") == 200, name
+    for name in re.findall(r"`(\w+)`", functions):
+        one = "{}('1')" if name in ("int", "uint", "double", "string") else "{}(true)" if name == "bool" else None
+        call = given.get(name) or one or ("'A'.{}()" if name.endswith("Ascii") else "'a'.{}('a')")
+        assert tried(fresh, call.format(name)) == 200, name
+    assert tried(fresh, "event.nothing") == tried(fresh, "nothing()") == 400
+
+
+def tried(server, condition):
+    url = f"{server.url}/agent/a/debug/breakpoints/test"
+    return requests.post(url, json={"condition": condition}, timeout=PATIENCE).status_code
+
+
+def travel(server):
+    """The agent of the session: it plans, delegates to a sub-agent, books, and polls until it is stopped."""
+    url = f"{server.url}/agent/traveller/debug/trace"
+
+    def report(type, data, **fields):
+        event = {"type": type, "data": data, "run_id": "trip", "accepts": ["edit", "fulfil", "fail", "abort"]}
+        return requests.post(url, json=event | fields, timeout=PATIENCE).json()["decision"]
+
+    research = {"node_id": "research", "name": "research"}
+    sub = {"node_id": "sub", "parent_id": "research"}
+    search = {"node_id": "search", "parent_id": "sub", "name": "search"}
+    told = [
+        report("prompt", {"text": "Plan a trip"}),
+        report("tool_call", {"city": "Lisbon", "days": 2}, **research),
+        report("prompt", {"text": "What to see?"}, **sub),
+        report("tool_call", {"q": "Lisbon"}, **search),
+        report("tool_result", {"hits": 3}, **search),
+        report("response", {"text": "The tower"}, **sub),
+        report("tool_result", {"see": ["the tower"]}, **research),
+        report("tool_call", {"hotel": "Tejo"}, node_id="book", name="book"),
+    ]
+    while told[-1]["action"] != "abort":
+        told.append(report("tool_call", {"id": 7}, name="poll"))
+        if told[-1]["action"] != "abort":
+            report("tool_result", {"ready": False}, name="poll")
+    return told
+
+
+def test_the_session_goes_as_it_is_told(fresh, shell, person):
+    (script,) = blocks("### A session", "sh")
+    traveller = person("traveller")
+    attached = shell(script)
+    traveller.until(lambda status: status["mode"] == "running", "the continue")
+    told = []
+    agent = threading.Thread(target=lambda: told.extend(travel(fresh)), daemon=True)
+    agent.start()
+    attached.ended()
+    agent.join(PATIENCE)
+    assert told[1] == {"action": "edit", "data": {"city": "Lisbon", "days": 3}}
+    assert told[7] == {"action": "fulfil", "data": {"booked": True}}
+    assert told[-1] == {"action": "abort", "reason": "it polls for ever"}
+    record = []
+    for event in traveller.recorded():
+        ended = event["decision"] and f"{event['decision']['outcome']} {event['decision']['decision']['action']}"
+        record.append([event["seq"], event["type"], event["name"], ended])
+    assert record == json.loads((REPOSITORY / "tests/fixtures/session.json").read_text())
+
+
+def test_a_gate_is_opened_refused_and_left_alone(fresh, shell, person):
+    make, report, waits, approve, refuse, shorter, told, stopped = blocks("### Ask before it happens", "sh")
+    failed, error = (json.loads(text) for text in blocks("### Ask before it happens", "json"))
+    payer = person("payer")
+    assert answered(shell(make))["unattended"] == "hold"
+
+    agent = shell(report)
+    payer.until(lambda status: status["held"], "the gate")
+    agents, status = (answered(shell(command)) for command in waits.splitlines())
+    assert agents["agents"][0]["held"] == 1
+    assert status["held"][0]["gate"] and status["mode"] == "detached"
+    for verb in ("step", "continue"):
+        requests.post(f"{fresh.url}/agent/payer/debug/{verb}", timeout=PATIENCE).raise_for_status()
+        assert payer.held() == [1], verb
+    shell(approve).ended()
+    assert answered(agent)["decision"] == {"action": "proceed"}
+
+    agent = shell(report)
+    payer.until(lambda status: status["held"], "the gate again")
+    shell(refuse).ended()
+    assert answered(agent)["decision"] == {"action": "fail", "message": "too expensive"}
+
+    shell(shorter).ended()
+    answer = answered(shell(told))
+    assert failed.items() <= answer.items()
+    answer = answered(shell(stopped))
+    assert error.items() <= answer.items()
+
+
+# The terminal.
+
+
+VARIES = [
+    (r"\d\d:\d\d:\d\d\.\d{3}Z", "TIME"),
+    (r"after [\d.]+m?s", "after TIME"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
+]
+
+
+def plain(line):
+    """A line without what differs from one time to the next."""
+    for pattern, word in VARIES:
+        line = re.sub(pattern, word, line)
+    return line
+
+
+def test_the_transcript_is_true(fresh, shell, person):
+    heading = "### With agent-debugger"
+    run, attach, piped, looks = blocks(heading, "sh")
+    greeting, transcript = blocks(heading, "text")
+    agent = shell(run)
+    looking = person("agent.sh")
+    looking.until(lambda status: status["held"], "the first step")
+    assert agent.complained() == greeting.replace(DEFAULT_PORT, fresh.port)
+
+    prompt = "(agent.sh) "
+    terminal = shell(attach)
+    # A command, and what is printed until the next one.
+    turns = [[None, []]]
+    for line in transcript.splitlines():
+        if line.startswith(prompt):
+            turns.append([line.removeprefix(prompt), []])
+        else:
+            turns[-1][1].append(line)
+    done = 0
+    for command, expected in turns:
+        if command:
+            terminal.type(command)
+        printed = terminal.lines(done + len(expected))[done : done + len(expected)]
+        done += len(expected)
+        # The agent goes on while the answer is on its way, so that it may be printed later.
+        for line, shown in zip(sorted(map(plain, expected)), sorted(map(plain, printed)), strict=True):
+            assert shown == line or (line.endswith("…") and shown.startswith(line.removesuffix("…"))), printed
+    terminal.leave()
+    assert len(terminal.ended().splitlines()) == done
+    assert '"answer":"The contract has 3 calls."' in agent.ended()
+
+    answers = [json.loads(line) for line in shell(piped).ended().splitlines()]
+    assert [answer["command"] for answer in answers if answer["type"] == "answer"] == ["break", "status"]
+    tail, tail_json, agents, agents_json = (shell(command).ended().splitlines() for command in looks.splitlines())
+    assert sum(line.startswith("#") and "[r1]" in line for line in tail) == 10
+    assert sum(json.loads(line)["type"] == "tool_call" for line in tail_json) == 2
+    assert agents[1].startswith("agent.sh ") and json.loads(agents_json[0])["agent_id"] == "agent.sh"
+
+
+def test_the_commands_are_those_of_the_help(fresh, shell):
+    text = shell("echo help | agent-debugger attach a").ended()
+    for row in table("### With agent-debugger", "command"):
+        for command in re.findall(r"`([a-z]+)[^`]*`", row[0]):
+            assert re.search(rf"\b{command}\b", text), command
+        for short in re.findall(r"`(\w+)`", row[1]):
+            assert re.search(rf"^.{{10}} ?{short} ", text, re.MULTILINE), short
+    spec = re.search(r"makes a breakpoint: `(.*?)`", section("### With agent-debugger")).group(1)
+    assert re.sub(r"\s+", " ", text).count(spec.replace("\\|", "|")) == 1
+
+
 # The tables.
 
 
@@ -351,14 +616,16 @@ def test_the_route_table_is_that_of_the_service(fresh):
     assert sorted(rpc for *_, rpc in routes() if rpc) == sorted(rpc.name for rpc in rpcs)
 
 
-BODIES = {"trace": {"type": "log", "hold": "never"}, "release": {"seq": 1, "action": "proceed"}}
+BODIES = {"trace": {"type": "log", "hold": "never"}, "breakpoints": {"name": "x"}, "test": {}, "release": {"seq": 1, "action": "proceed"}}
+# The answer of whose scope suffices, where there is nothing to release and nothing to change.
+NOTHING = {"Release": 409, "UpdateBreakpoint": 404, "DeleteBreakpoint": 404}
 
 
 def answer(server, verb, path, scope=None):
     """The status with which a route answers the bearer of a token, or somebody without one."""
-    url = server.url + path.replace("{agent_id}", "a")
+    url = server.url + path.replace("{agent_id}", "a").replace("{id}", "b999")
     headers = {"Authorization": f"Bearer {SCOPES[scope]}"} if scope else {}
-    body = BODIES.get(path.rpartition("/")[2]) if verb == "POST" else None
+    body = {"POST": BODIES.get(path.rpartition("/")[2]), "PATCH": {"enabled": True}}.get(verb)
     with requests.request(verb, url, headers=headers, json=body, stream=True, timeout=PATIENCE) as response:
         return response.status_code
 
@@ -378,8 +645,7 @@ def test_a_route_asks_for_the_scope_that_the_table_names(verb, path, scope, rpc,
     allowed = {None: SCOPES, "any": SCOPES, "view": ("view", "control")}.get(scope, (scope,))
     for bearer in SCOPES:
         status = answer(locked, verb, path, bearer)
-        # There is nothing to release.
-        assert status == (403 if bearer not in allowed else 409 if rpc == "Release" else 200), bearer
+        assert status == (NOTHING.get(rpc, 200) if bearer in allowed else 403), bearer
 
 
 def test_observing_needs_only_view(locked):
@@ -398,9 +664,7 @@ def test_the_public_server_starts_as_it_is_shown(tmp_path):
     )  # fmt: skip
     certificate = str(tmp_path / "cert.pem")
     (tmp_path / "tokens").write_text(f"view:{SCOPES['view']}\n")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/agent-debugger").symlink_to(BINARY.resolve())
-    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    path = f"{installed(tmp_path)}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
         ["bash", "-c", "exec " + command.replace(DEFAULT_PORT, "0")],
         cwd=tmp_path, env=os.environ | {"PATH": path}, text=True, stdout=subprocess.PIPE,
