@@ -98,7 +98,7 @@ impl Debugger {
             }
             tested.examined += 1;
             // What fails at an event does not hit there, as it would not have live.
-            if !spec.fits(event) || !spec.condition_holds(&Subject::new(event)).unwrap_or(false) {
+            if !spec.fits(event) || !spec.condition_holds(&Subject::new(event, [spec])).unwrap_or(false) {
                 continue;
             }
             hits += 1;

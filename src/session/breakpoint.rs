@@ -8,7 +8,11 @@ mod tests;
 
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
-use super::{condition::Condition, facts::Facts, template::Template};
+use super::{
+    condition::{Condition, Sees},
+    facts::Facts,
+    template::Template,
+};
 use crate::event::{Decision, Event, EventType, RunId, Verb};
 
 /// Breakpoints per agent.
@@ -75,20 +79,29 @@ pub(super) struct Hits {
 /// One event, whose values are made when the first condition asks.
 pub(crate) struct Subject<'a> {
     event: &'a Event,
+    sees: Sees,
     facts: OnceCell<Facts>,
 }
 
 impl<'a> Subject<'a> {
-    pub(crate) fn new(event: &'a Event) -> Self {
-        Self { event, facts: OnceCell::new() }
+    /// For these specs: what none of them looks at is not made.
+    pub(crate) fn new<'s>(event: &'a Event, specs: impl IntoIterator<Item = &'s Spec>) -> Self {
+        let sees = specs.into_iter().map(Spec::sees).fold(Sees::default(), Sees::and);
+        Self { event, sees, facts: OnceCell::new() }
     }
 
     pub(super) fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| Facts::of(self.event))
+        self.facts.get_or_init(|| Facts::seen(self.event, self.sees))
     }
 }
 
 impl Spec {
+    /// What its condition and its message look at.
+    fn sees(&self) -> Sees {
+        let condition = self.condition.as_ref().map_or(Sees::default(), |condition| condition.sees);
+        condition.and(self.log.as_ref().map_or(Sees::default(), Template::sees))
+    }
+
     /// Whether the filters let an event through to the condition.
     pub(crate) fn fits(&self, event: &Event) -> bool {
         (self.types.is_empty() || self.types.contains(&event.kind))

@@ -143,6 +143,40 @@ pub(crate) struct Condition {
     longest_literal: u64,
     /// How many times over it may read an event, in one step.
     reads: u64,
+    /// What it looks at: nothing else of an event need be made for it.
+    pub(super) sees: Sees,
+}
+
+/// What conditions look at: one bit for each field of an event, and for each of the other variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sees(u32);
+
+impl Sees {
+    /// Everything there is.
+    pub(super) const ALL: Self = Self(u32::MAX);
+
+    /// A field of the event.
+    fn field(name: &str) -> Self {
+        EVENT_FIELDS.iter().position(|field| *field == name).map_or(Self::ALL, |bit| Self(1 << bit))
+    }
+
+    /// A variable beside the event.
+    fn variable(name: &str) -> Self {
+        let bit = VARIABLES.iter().position(|variable| *variable == name);
+        bit.map_or(Self(0), |bit| Self(1 << (EVENT_FIELDS.len() + bit)))
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn has_field(self, name: &str) -> bool {
+        self.0 & Self::field(name).0 != 0
+    }
+
+    pub(super) fn has_variable(self, name: &str) -> bool {
+        self.0 & Self::variable(name).0 != 0
+    }
 }
 
 impl Condition {
@@ -167,6 +201,7 @@ impl Condition {
             source: program.source_info(),
             scope,
             longest_literal: 0,
+            sees: Sees::default(),
             depth: 0,
             nodes: 0,
             additions: 0,
@@ -175,7 +210,7 @@ impl Condition {
         let nesting = checker.visit(program.expression())?;
         let longest_literal = checker.longest_literal;
         let reads = (checker.additions + 1).saturating_pow(2).max(checker.nodes).max(checker.matches * MATCH_COST);
-        Ok(Self { source: source.into(), nesting, longest_literal, reads, program })
+        Ok(Self { source: source.into(), nesting, longest_literal, reads, sees: checker.sees, program })
     }
 
     /// Evaluates the condition. A field that is missing makes it false.
@@ -300,6 +335,7 @@ struct Checker<'a> {
     /// The variables in sight; those of comprehensions come and go.
     scope: Vec<&'a str>,
     longest_literal: u64,
+    sees: Sees,
     depth: u32,
     /// Parts of the expression, each of which may read all of an event; those that may copy what others made; and
     /// those that search.
@@ -315,12 +351,20 @@ impl<'a> Checker<'a> {
         match expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(0),
             Expr::Ident(name) => match self.scope.contains(&name.as_str()) || TYPES.contains(&name.as_str()) {
-                true => Ok(0),
+                true => {
+                    let seen = if name == "event" { Sees::ALL } else { Sees::variable(name) };
+                    self.sees = self.sees.and(seen);
+                    Ok(0)
+                }
                 false => Err(self.at(id, &format!("there is no variable `{name}`"))),
             },
             Expr::Select(select) => {
                 if let Expr::Ident(root) = &select.operand.expr {
                     self.check_field(id, root, &select.field)?;
+                    if root == "event" && self.scope.contains(&"event") {
+                        self.sees = self.sees.and(Sees::field(&select.field));
+                        return Ok(0);
+                    }
                 }
                 self.visit(&select.operand)
             }

@@ -13,7 +13,7 @@ use cel::{
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::condition::{EVENT_FIELDS, NODE_FIELDS, RUN_FIELDS, scope};
+use super::condition::{EVENT_FIELDS, NODE_FIELDS, RUN_FIELDS, Sees, scope};
 use crate::event::{Details, Event, Payload, Span, Timestamp};
 
 /// One event, ready for conditions: made once for all of them.
@@ -38,21 +38,33 @@ struct Measure {
 }
 
 impl Facts {
-    /// The facts of an event as it was recorded.
+    /// All facts of an event as it was recorded.
+    #[cfg(test)]
     pub(crate) fn of(event: &Event) -> Self {
+        Self::seen(event, Sees::ALL)
+    }
+
+    /// The facts of an event that somebody looks at.
+    pub(super) fn seen(event: &Event, sees: Sees) -> Self {
         let mut measure = Measure::default();
-        let value = event_value(event, &mut measure);
+        let value = event_value(event, sees, &mut measure);
         let mut scope = scope();
         scope.add_variable_from_value("event", value);
         let at = &event.context;
-        scope.add_variable_from_value("node", map([("depth", Value::Int(at.depth.into()))]));
-        let run = [
-            ("events", whole(at.run_events)),
-            ("tokens", whole(at.run_tokens)),
-            ("elapsed_ms", whole(at.run_elapsed_ms)),
-        ];
-        scope.add_variable_from_value("run", map(run));
-        scope.add_variable_from_value("repeats", Value::Int(at.repeats.into()));
+        if sees.has_variable("node") {
+            scope.add_variable_from_value("node", map([("depth", Value::Int(at.depth.into()))]));
+        }
+        if sees.has_variable("run") {
+            let run = [
+                ("events", whole(at.run_events)),
+                ("tokens", whole(at.run_tokens)),
+                ("elapsed_ms", whole(at.run_elapsed_ms)),
+            ];
+            scope.add_variable_from_value("run", map(run));
+        }
+        if sees.has_variable("repeats") {
+            scope.add_variable_from_value("repeats", Value::Int(at.repeats.into()));
+        }
         let Measure { longest_list, problem, .. } = measure;
         Self { scope, longest_list, bytes: event.bytes() as u64, problem }
     }
@@ -65,36 +77,46 @@ impl Facts {
     }
 }
 
-fn event_value(event: &Event, measure: &mut Measure) -> Value {
+fn event_value(event: &Event, sees: Sees, measure: &mut Measure) -> Value {
+    let mut fields = HashMap::new();
+    for field in EVENT_FIELDS.into_iter().filter(|field| sees.has_field(field)) {
+        fields.insert(our_key(field), field_value(event, field, measure));
+    }
+    Value::Map(Map { map: Arc::new(fields) })
+}
+
+/// One field of an event; `null` where it was not reported.
+fn field_value(event: &Event, field: &str, measure: &mut Measure) -> Value {
     let none = Details::default();
     let details = event.details.as_deref().unwrap_or(&none);
     let text = |text: Option<&str>| text.map_or(Value::Null, string);
     let seconds = |time: Timestamp| Value::Float(time.0 as f64 / 1e9);
     let ms = |span: Span| Value::Float(span.0 as f64 / 1e6);
     let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
-    map([
-        ("seq", whole(event.seq.0)),
-        ("type", string(event.kind.name())),
-        ("data", parsed(&event.data, measure)),
-        ("run_id", string(event.run_id.as_str())),
-        ("node_id", text(event.node_id.as_deref())),
-        ("parent_id", text(event.parent_id.as_deref())),
-        ("name", text(event.name.as_deref())),
-        ("start_ts", seconds(event.start)),
-        ("end_ts", or_null(details.end.map(seconds))),
-        ("duration_ms", or_null(details.duration.map(ms))),
-        ("token_count", or_null(details.token_count.map(whole))),
-        ("input_tokens", or_null(details.input_tokens.map(whole))),
-        ("output_tokens", or_null(details.output_tokens.map(whole))),
-        ("model", text(details.model.as_deref())),
-        ("latency_ms", or_null(details.latency.map(ms))),
-        ("replay_checkpoint", or_null(details.replay_checkpoint.map(Value::Bool))),
-        ("checkpoint_id", text(details.checkpoint_id.as_deref())),
-        ("metadata", details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, measure))),
-        ("effect", text(event.effect.name())),
-        ("match_key", text(event.match_key.as_deref())),
-        ("run_end", Value::Bool(event.run_end)),
-    ])
+    match field {
+        "seq" => whole(event.seq.0),
+        "type" => string(event.kind.name()),
+        "data" => parsed(&event.data, measure),
+        "run_id" => string(event.run_id.as_str()),
+        "node_id" => text(event.node_id.as_deref()),
+        "parent_id" => text(event.parent_id.as_deref()),
+        "name" => text(event.name.as_deref()),
+        "start_ts" => seconds(event.start),
+        "end_ts" => or_null(details.end.map(seconds)),
+        "duration_ms" => or_null(details.duration.map(ms)),
+        "token_count" => or_null(details.token_count.map(whole)),
+        "input_tokens" => or_null(details.input_tokens.map(whole)),
+        "output_tokens" => or_null(details.output_tokens.map(whole)),
+        "model" => text(details.model.as_deref()),
+        "latency_ms" => or_null(details.latency.map(ms)),
+        "replay_checkpoint" => or_null(details.replay_checkpoint.map(Value::Bool)),
+        "checkpoint_id" => text(details.checkpoint_id.as_deref()),
+        "metadata" => details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, measure)),
+        "effect" => text(event.effect.name()),
+        "match_key" => text(event.match_key.as_deref()),
+        "run_end" => Value::Bool(event.run_end),
+        _ => Value::Null,
+    }
 }
 
 /// The JSON of a payload as values. What JSON allows and a value cannot hold (a lone surrogate, a number beyond a

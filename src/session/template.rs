@@ -3,7 +3,7 @@
 use cel::Value;
 
 use super::{
-    condition::{Condition, MAX_SOURCE_BYTES},
+    condition::{Condition, MAX_SOURCE_BYTES, Sees},
     facts::Facts,
 };
 
@@ -55,6 +55,15 @@ impl Template {
             true => Err(format!("may hold {MAX_EXPRESSIONS} expressions")),
             false => Ok(Self { source: source.into(), parts }),
         }
+    }
+
+    /// What its expressions look at.
+    pub(super) fn sees(&self) -> Sees {
+        let sees = |part: &Part| match part {
+            Part::Text(_) => Sees::default(),
+            Part::Expression(expression) => expression.sees,
+        };
+        self.parts.iter().map(sees).fold(Sees::default(), Sees::and)
     }
 
     /// The message for one event. An expression that fails says so in its place.

@@ -109,7 +109,7 @@ impl Session {
     }
 
     fn hits(&self, event: &Event, clock: &dyn Fn() -> Duration) -> Hits {
-        let subject = Subject::new(event);
+        let subject = Subject::new(event, self.breakpoints.values().map(|breakpoint| &*breakpoint.spec));
         let mut hits = Hits::default();
         for breakpoint in self.breakpoints.values() {
             breakpoint.look(&subject, self.attached, clock, &mut hits);
