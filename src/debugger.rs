@@ -134,12 +134,7 @@ impl Debugger {
         // Idle agents go first; only when there are none does the caller's own trace make room.
         let bytes = report.bytes();
         while self.0.bytes.load(Ordering::Relaxed) + bytes > self.0.limits.max_bytes && self.evict_idle(id) {}
-        loop {
-            let agent = self.agent_or_new(id)?;
-            let mut state = agent.state.lock();
-            if state.evicted {
-                continue;
-            }
+        self.with_agent(id, |agent, state| {
             // Under the lock, so that no hold is made after shutdown has released them all.
             if self.0.is_closing() {
                 return Err(Error::ShuttingDown);
@@ -147,12 +142,12 @@ impl Debugger {
             if let Some(request_id) = &report.request_id {
                 match state.session.known(request_id, fingerprint)? {
                     Some(Known::Answered(answer)) => return Ok(Admitted::Answered(answer)),
-                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(&agent, &mut state, seq))),
+                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(agent, state, seq))),
                     None => {}
                 }
             }
-            return Ok(self.0.record(&agent, &mut state, report, fingerprint));
-        }
+            Ok(self.0.record(agent, state, report, fingerprint))
+        })
     }
 
     /// Releases one held Trace. See [`crate::session::Session::step`].
@@ -209,36 +204,24 @@ impl Debugger {
         id: &AgentId,
         decide: impl FnOnce(&mut State, Moment) -> Result<Vec<Change>, Refusal>,
     ) -> Option<Result<Moved, Error>> {
-        let agent = self.agent(id)?;
-        let mut state = agent.state.lock();
-        if state.evicted {
-            return None;
-        }
-        agent.touch(&self.0);
-        let changes = match decide(&mut state, self.0.now()) {
-            Ok(changes) => changes,
-            Err(refusal) => return Some(Err(refusal.into())),
-        };
-        let mut released: Vec<_> = changes
-            .iter()
-            .filter_map(|change| match change {
+        self.with_known(id, |agent, state| {
+            agent.touch(&self.0);
+            let changes = decide(state, self.0.now())?;
+            let ended = |change: &Change| match change {
                 Change::Ended { ended, .. } => Some(ended.seq),
                 _ => None,
-            })
-            .collect();
-        released.sort_unstable();
-        agent.execute(&mut state, changes);
-        Some(Ok(Moved { at: state.session.position(), released }))
+            };
+            let mut released: Vec<_> = changes.iter().filter_map(ended).collect();
+            released.sort_unstable();
+            agent.execute(state, changes);
+            Ok(Moved { at: state.session.position(), released })
+        })
     }
 
     /// Where an agent stands; zeros for one never seen.
     pub(crate) fn status(&self, id: &AgentId) -> Status {
-        let Some(agent) = self.agent(id) else { return Status::default() };
-        let state = agent.state.lock();
-        if state.evicted {
-            return Status::default();
-        }
-        Status { runs: state.session.runs(MAX_LISTED_RUNS), ..state.status(self.0.now()) }
+        let status = |state: &State| Status { runs: state.session.runs(MAX_LISTED_RUNS), ..state.status(self.0.now()) };
+        self.with_known(id, |_, state| status(state)).unwrap_or_default()
     }
 
     /// The agents known now whose ids come after `after`, by id, at most `most` of them; and whether there are more.
@@ -256,17 +239,10 @@ impl Debugger {
 
     /// Follows an agent, which is made where it was never seen: a debugger may come first.
     pub(crate) fn subscribe(&self, id: &AgentId, how: Subscribe) -> Result<Subscription, Error> {
-        loop {
-            let agent = self.agent_or_new(id)?;
-            let mut state = agent.state.lock();
-            if state.evicted {
-                continue;
-            }
-            if self.0.is_closing() {
-                return Err(Error::ShuttingDown);
-            }
-            return Subscription::open(&agent, &mut state, how);
-        }
+        self.with_agent(id, |agent, state| match self.0.is_closing() {
+            true => Err(Error::ShuttingDown),
+            false => Subscription::open(agent, state, how),
+        })
     }
 
     /// A page of the record, from a token of an earlier page or from the oldest.
@@ -277,22 +253,24 @@ impl Debugger {
         from: Option<ResumeToken>,
         most: usize,
     ) -> Result<Page, Error> {
-        let Some(agent) = self.agent(id) else {
-            return if from.is_some() { Err(Error::NotRetained) } else { Ok(Page::default()) };
-        };
-        let state = agent.state.lock();
-        let (start, end) = (state.log.start(), state.log.end());
-        let start = match &from {
-            None => start,
-            Some(token) if token.epoch != *state.session.epoch() || token.offset < start || token.offset > end => {
-                return Err(Error::NotRetained);
-            }
-            Some(token) => token.offset,
-        };
-        let mut records = Vec::new();
-        state.log.read(start, usize::MAX, &mut records);
-        drop(state);
-        Ok(Page::cut(records, run, most))
+        let records = self.with_known(id, |_, state| {
+            let (start, end) = (state.log.start(), state.log.end());
+            let start = match &from {
+                None => start,
+                Some(token) if token.epoch != *state.session.epoch() || token.offset < start || token.offset > end => {
+                    return Err(Error::NotRetained);
+                }
+                Some(token) => token.offset,
+            };
+            let mut records = Vec::new();
+            state.log.read(start, usize::MAX, &mut records);
+            Ok(records)
+        });
+        match records {
+            Some(records) => Ok(Page::cut(records?, run, most)),
+            None if from.is_some() => Err(Error::NotRetained),
+            None => Ok(Page::default()),
+        }
     }
 
     /// How far the slowest subscriber of any agent is behind, in log entries; for the metrics.
@@ -330,6 +308,28 @@ impl Debugger {
 
     fn agent(&self, id: &AgentId) -> Option<Arc<Agent>> {
         self.0.agents.read().get(id).cloned()
+    }
+
+    /// Acts on an agent under its lock; on a new one, where it was never seen or is just being forgotten.
+    fn with_agent<T>(
+        &self,
+        id: &AgentId,
+        act: impl FnOnce(&Arc<Agent>, &mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            let agent = self.agent_or_new(id)?;
+            let mut state = agent.state.lock();
+            if !state.evicted {
+                return act(&agent, &mut state);
+            }
+        }
+    }
+
+    /// Acts on an agent under its lock; nothing where it is not known.
+    fn with_known<T>(&self, id: &AgentId, act: impl FnOnce(&Arc<Agent>, &mut State) -> T) -> Option<T> {
+        let agent = self.agent(id)?;
+        let mut state = agent.state.lock();
+        (!state.evicted).then(|| act(&agent, &mut state))
     }
 
     fn agent_or_new(&self, id: &AgentId) -> Result<Arc<Agent>, Error> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{request, response, to_duration};
 use crate::{
     debugger::{breakpoints::Tested, error::Error},
-    event::{MAX_ID_BYTES, check_id},
+    event::check_id,
     proto,
     session::{
-        breakpoint::{Breakpoint, Spec},
+        breakpoint::{Breakpoint, Spec, label},
         condition::Condition,
         template::Template,
     },
@@ -67,7 +67,6 @@ pub(crate) fn spec(breakpoint: Option<proto::Breakpoint>) -> Result<Spec, Error>
 
 fn name(glob: &str) -> Result<Option<glob::Pattern>, Error> {
     check_id(glob).map_err(|problem| Error::invalid("name", problem))?;
-    debug_assert!(glob.len() <= MAX_ID_BYTES);
     match glob {
         "" => Ok(None),
         glob => glob::Pattern::new(glob)
@@ -109,7 +108,7 @@ pub(crate) fn breakpoint(breakpoint: &Breakpoint) -> proto::Breakpoint {
         condition.as_ref().map_or_else(String::new, |condition| condition.source.to_string())
     };
     proto::Breakpoint {
-        id: response::breakpoint_id(breakpoint.id),
+        id: label(breakpoint.id),
         types: spec.types.iter().map(|kind| response::event_type(*kind).into()).collect(),
         name: spec.name.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned()),
         run_id: spec.run.as_ref().map(|run| run.as_str().to_owned()),

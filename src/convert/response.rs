@@ -7,7 +7,7 @@ use crate::{
     debugger::{Moved, Page, Snapshot, Status, agent::HeldView},
     event::{self, AgentId, Answer, Ended, Form, Payload, Seq},
     proto,
-    session::{HoldReason, Mode, Position, RunView},
+    session::{HoldReason, Mode, Position, RunView, breakpoint::label},
     store::{Entry, SharedRecord},
 };
 
@@ -195,14 +195,9 @@ fn held(view: &HeldView) -> proto::Held {
         }
         .into(),
         accepts: view.event.accepts.iter().map(|verb| wire_verb(verb).into()).collect(),
-        breakpoint_ids: view.breakpoints.iter().map(|id| breakpoint_id(*id)).collect(),
+        breakpoint_ids: view.breakpoints.iter().map(|id| label(*id)).collect(),
         gate: view.gate,
     }
-}
-
-/// The name of a breakpoint on the wire.
-pub(super) fn breakpoint_id(number: u64) -> String {
-    format!("b{number}")
 }
 
 fn run(run: RunView) -> proto::Run {

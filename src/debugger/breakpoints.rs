@@ -33,24 +33,16 @@ pub(crate) struct Tested {
 impl Debugger {
     /// Makes a breakpoint; the agent, too, where it was never seen.
     pub(crate) fn create_breakpoint(&self, id: &AgentId, spec: Spec) -> Result<Breakpoint, Error> {
-        let spec = Arc::new(spec);
-        loop {
-            let agent = self.agent_or_new(id)?;
-            let mut state = agent.state.lock();
-            if state.evicted {
-                continue;
-            }
-            let breakpoint = state.session.create_breakpoint(spec)?;
-            agent.execute(&mut state, [Change::Breakpoint(breakpoint.clone())]);
-            return Ok(breakpoint);
-        }
+        self.with_agent(id, |agent, state| {
+            let breakpoint = state.session.create_breakpoint(Arc::new(spec))?;
+            agent.execute(state, [Change::Breakpoint(breakpoint.clone())]);
+            Ok(breakpoint)
+        })
     }
 
     /// In the order of their making; none for an agent never seen.
     pub(crate) fn breakpoints(&self, id: &AgentId) -> Vec<Breakpoint> {
-        let Some(agent) = self.agent(id) else { return Vec::new() };
-        let state = agent.state.lock();
-        state.session.breakpoints().cloned().collect()
+        self.with_known(id, |_, state| state.session.breakpoints().cloned().collect()).unwrap_or_default()
     }
 
     /// Gives a breakpoint the spec that `change` makes of what it is now.
@@ -60,30 +52,32 @@ impl Debugger {
         number: u64,
         change: impl FnOnce(&Breakpoint) -> Result<Spec, Error>,
     ) -> Result<Breakpoint, Error> {
-        let agent = self.agent(id).ok_or(Refusal::NoBreakpoint(number))?;
-        let mut state = agent.state.lock();
-        let spec = change(state.session.breakpoint(number)?)?;
-        let breakpoint = state.session.update_breakpoint(number, Arc::new(spec))?;
-        agent.execute(&mut state, [Change::Breakpoint(breakpoint.clone())]);
-        Ok(breakpoint)
+        let updated = self.with_known(id, |agent, state| {
+            let spec = change(state.session.breakpoint(number)?)?;
+            let breakpoint = state.session.update_breakpoint(number, Arc::new(spec))?;
+            agent.execute(state, [Change::Breakpoint(breakpoint.clone())]);
+            Ok(breakpoint)
+        });
+        updated.unwrap_or(Err(Refusal::NoBreakpoint(number).into()))
     }
 
     /// Forgets a breakpoint. What it holds stays held.
     pub(crate) fn delete_breakpoint(&self, id: &AgentId, number: u64) -> Result<(), Error> {
-        let agent = self.agent(id).ok_or(Refusal::NoBreakpoint(number))?;
-        let mut state = agent.state.lock();
-        state.session.breakpoint(number)?;
-        agent.execute(&mut state, [Change::BreakpointGone(number)]);
-        Ok(())
+        let deleted = self.with_known(id, |agent, state| {
+            state.session.breakpoint(number)?;
+            agent.execute(state, [Change::BreakpointGone(number)]);
+            Ok(())
+        });
+        deleted.unwrap_or(Err(Refusal::NoBreakpoint(number).into()))
     }
 
     /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
     pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec) -> Result<Tested, Error> {
-        let Some(agent) = self.agent(id) else { return Ok(Tested::default()) };
         let mut records = Vec::new();
-        let state = agent.state.lock();
-        state.log.read(state.log.start(), usize::MAX, &mut records);
-        drop(state);
+        let read = self.with_known(id, |_, state| state.log.read(state.log.start(), usize::MAX, &mut records));
+        if read.is_none() {
+            return Ok(Tested::default());
+        }
         let began = Instant::now();
         let mut tested = Tested::default();
         let mut hits = 0;

@@ -18,7 +18,7 @@ impl Session {
             }
             Change::Aborted { run, reason } => {
                 self.runs.entry(run.clone()).or_default().aborted = Some(reason.clone());
-                self.forget_old_aborts();
+                self.bound(MAX_ABORTED_RUNS, |run| run.aborted.is_some(), |_, _| true, |run| run.aborted = None);
             }
             Change::Lifted { run: Some(run) } => {
                 if let Some(run) = self.runs.get_mut(run) {
@@ -94,7 +94,8 @@ impl Session {
         match run {
             Some(id) => {
                 self.runs.entry(id.clone()).or_default().mode = Some(mode);
-                self.forget_old_mode(id);
+                let may_lose = |other: &RunId, run: &Run| other != id && run.held == 0;
+                self.bound(MAX_RUN_MODES, |run| run.mode.is_some(), may_lose, |run| run.mode = None);
             }
             None => {
                 self.mode = mode;
@@ -105,19 +106,31 @@ impl Session {
         self.stepping = self.runs.values().filter(|run| matches!(run.mode, Some(Mode::Stepping(_)))).count();
     }
 
-    /// Bounds the modes that runs have of their own: of those with nothing held, the one that was silent the longest
-    /// goes back to the default.
-    fn forget_old_mode(&mut self, but: &RunId) {
-        if self.runs.values().filter(|run| run.mode.is_some()).count() <= MAX_RUN_MODES {
+    /// Bounds what runs keep: where more than `most` keep something, the one that was silent the longest, of those
+    /// that may lose it, does.
+    fn bound(
+        &mut self,
+        most: usize,
+        keeps: impl Fn(&Run) -> bool,
+        may_lose: impl Fn(&RunId, &Run) -> bool,
+        lose: impl FnOnce(&mut Run),
+    ) {
+        if self.runs.values().filter(|run| keeps(run)).count() <= most {
             return;
         }
-        let spare = self.runs.iter().filter(|(id, run)| *id != but && run.mode.is_some() && run.held == 0);
-        if let Some(oldest) = spare.min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) {
-            if let Some(run) = self.runs.get_mut(&oldest) {
-                run.mode = None;
-            }
-            self.forget_blank(&oldest);
+        let spare = self.runs.iter().filter(|(id, run)| keeps(run) && may_lose(id, run));
+        let Some(oldest) = spare.min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) else { return };
+        if let Some(run) = self.runs.get_mut(&oldest) {
+            lose(run);
         }
+        self.forget_blank(&oldest);
+    }
+
+    /// A run that has ended needs no mode of its own.
+    fn end_mode(&mut self, run_id: &RunId) {
+        let Some(mode) = self.runs.get_mut(run_id).and_then(|run| run.mode.take()) else { return };
+        self.stepping -= usize::from(matches!(mode, Mode::Stepping(_)));
+        self.revision += 1;
     }
 
     fn apply_recorded(&mut self, Recorded { event, hold, fingerprint, answer, likeness, .. }: &Recorded) {
@@ -142,15 +155,13 @@ impl Session {
             let known = Remembered { fingerprint: *fingerprint, seq: event.seq, answer };
             self.requests.insert(request_id.clone(), known);
         }
-        if event.run_end && hold.is_none() {
-            // A run that has ended needs no mode of its own.
-            run.mode = None;
-        }
         if let Some(hold) = hold {
             run.held += 1;
             run.held_since.get_or_insert(hold.since.steady);
             self.revision += 1;
             self.holds.insert(event.seq, hold.clone());
+        } else if event.run_end {
+            self.end_mode(&event.run_id);
         }
     }
 
@@ -165,7 +176,7 @@ impl Session {
                 run.held_for += (hold.since.steady + ended.held_for).saturating_sub(since);
             }
             if run.held == 0 && run.finished {
-                run.mode = None;
+                self.end_mode(&ended.run_id);
             }
         }
         self.forget_blank(&ended.run_id);
@@ -189,20 +200,6 @@ impl Session {
             && !self.holds.contains_key(&event.seq)
         {
             self.requests.remove(request_id);
-        }
-    }
-
-    /// Bounds what is remembered of stopped runs: the ones that were silent the longest are forgotten.
-    fn forget_old_aborts(&mut self) {
-        let aborted = || self.runs.iter().filter(|(_, run)| run.aborted.is_some());
-        if aborted().count() <= MAX_ABORTED_RUNS {
-            return;
-        }
-        if let Some(oldest) = aborted().min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) {
-            if let Some(run) = self.runs.get_mut(&oldest) {
-                run.aborted = None;
-            }
-            self.forget_blank(&oldest);
         }
     }
 

@@ -119,6 +119,11 @@ impl Spec {
     }
 }
 
+/// The name of a breakpoint, as people and the wire have it.
+pub(crate) fn label(id: u64) -> String {
+    format!("b{id}")
+}
+
 impl Breakpoint {
     pub(super) fn with_hits(id: u64, spec: Arc<Spec>, hits: u64) -> Self {
         Self { id, enabled: spec.enabled, spec, hits, problem: None, overruns: 0 }

@@ -302,6 +302,17 @@ fn modes_of_runs_are_bounded_and_the_oldest_goes_back_to_the_default() {
 }
 
 #[test]
+fn whoever_watches_is_told_that_a_run_ended_before_its_step_did() {
+    let mut driver = Driver::attached();
+    driver.trace(at(EventType::ToolCall, "lost", ""));
+    driver.step_by(Reach::Over);
+    let before = driver.session.revision();
+    driver.trace(Report { run_end: true, ..report(EventType::Log, "") });
+    assert_eq!(driver.session.mode(), Some(Mode::Paused(HoldReason::Step)));
+    assert!(driver.session.revision() > before);
+}
+
+#[test]
 fn a_mode_ends_with_its_run() {
     let mut driver = Driver::attached();
     resume(&mut driver, Some("r"));

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
-    breakpoint::{Gate, Hits, Subject},
+    breakpoint::{Gate, Hits, Subject, label},
 };
 use crate::event::{
     Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Outcome, Payload, Report, Role, Seq,
@@ -164,7 +164,7 @@ impl Session {
 
     /// The log event that a breakpoint records, `after` numbers behind the one that it saw.
     fn log_line(&self, event: &Event, id: u64, message: &str, after: u64, now: Moment) -> Recorded {
-        let data = serde_json::json!({ "message": message, "breakpoint_id": format!("b{id}"), "seq": event.seq.0 });
+        let data = serde_json::json!({ "message": message, "breakpoint_id": label(id), "seq": event.seq.0 });
         let context = event.context;
         let line = Event {
             seq: Seq(event.seq.0 + after),

@@ -75,9 +75,8 @@ impl Session {
 
     /// Releases all held Traces, of one run where it is named, and lets later ones pass.
     pub(crate) fn resume(&self, run: Option<&RunId>, actor: &Arc<str>, now: Moment) -> Vec<Change> {
-        let held = self.holds.values().filter(|hold| hold.gate.is_none());
-        let held = held.filter(|hold| run.is_none_or(|run| hold.event.run_id == *run));
-        let mut changes: Vec<_> = held.map(|hold| hold.end(Outcome::Continued, None, actor, now)).collect();
+        let goes = |hold: &Hold| hold.gate.is_none() && run.is_none_or(|run| hold.event.run_id == *run);
+        let mut changes = self.end_where(goes, Outcome::Continued, None, actor, now);
         changes.extend(self.lift(run));
         changes.extend(self.set_mode(run, Mode::Running));
         if self.position != self.total() {
@@ -104,8 +103,8 @@ impl Session {
         let mut changes = Vec::with_capacity(2);
         if let Decision::Abort { reason } = &decision {
             let run = &hold.event.run_id;
-            let others = self.holds.values().filter(|other| other.event.run_id == *run && other.event.seq != seq);
-            changes.extend(others.map(|other| other.end(Outcome::Released, Some(decision.clone()), actor, now)));
+            let other = |other: &Hold| other.event.run_id == *run && other.event.seq != seq;
+            changes.extend(self.end_where(other, Outcome::Released, Some(&decision), actor, now));
             changes.push(Change::Aborted { run: run.clone(), reason: reason.clone() });
         }
         changes.push(hold.end(Outcome::Released, Some(decision), actor, now));
@@ -135,8 +134,7 @@ impl Session {
         if self.debuggers > 0 || !self.attached {
             return Vec::new();
         }
-        let held = self.holds.values().filter(|hold| hold.gate.is_none());
-        let mut changes: Vec<_> = held.map(|hold| hold.end(Outcome::Detached, None, &NOBODY.into(), now)).collect();
+        let mut changes = self.end_where(|hold| hold.gate.is_none(), Outcome::Detached, None, &NOBODY.into(), now);
         changes.push(Change::Detached);
         changes
     }
@@ -151,7 +149,20 @@ impl Session {
 
     /// Ends every hold without a verb.
     pub(crate) fn end_all(&self, outcome: Outcome, actor: &Arc<str>, now: Moment) -> Vec<Change> {
-        self.holds.values().map(|hold| hold.end(outcome, None, actor, now)).collect()
+        self.end_where(|_| true, outcome, None, actor, now)
+    }
+
+    /// Ends the holds that are meant, with their defaults where no decision is given.
+    fn end_where(
+        &self,
+        which: impl Fn(&Hold) -> bool,
+        outcome: Outcome,
+        decision: Option<&Decision>,
+        actor: &Arc<str>,
+        now: Moment,
+    ) -> Vec<Change> {
+        let held = self.holds.values().filter(|hold| which(hold));
+        held.map(|hold| hold.end(outcome, decision.cloned(), actor, now)).collect()
     }
 
     fn move_by_one(&self) -> Option<Change> {
