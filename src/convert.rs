@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod run;
 
 use std::time::Duration;
 
@@ -122,6 +123,9 @@ named! {
     StepGranularity, "STEP_GRANULARITY_";
     Unattended, "UNATTENDED_";
     OnTimeout, "ON_TIMEOUT_";
+    EffectPolicy, "EFFECT_POLICY_";
+    OnDivergence, "ON_DIVERGENCE_";
+    RowKind, "ROW_KIND_";
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod agent;
 pub(crate) mod breakpoints;
 pub(crate) mod error;
 mod page;
+pub(crate) mod runs;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod waiter;
@@ -38,8 +39,9 @@ pub(crate) use self::{
 };
 use crate::{
     config::Limits,
-    event::{AgentId, Answer, Decision, Moment, Outcome, Report, RunId, Seq, Timestamp},
-    session::{Change, Known, Position, Refusal, RunView, verb::Reach},
+    content::digest::Digest,
+    event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq, Timestamp},
+    session::{Change, Known, Position, Refusal, RunView, trace::Reported, verb::Reach},
     subscription::{ResumeToken, Subscribe, Subscription},
     telemetry::Metrics,
 };
@@ -132,6 +134,7 @@ impl Debugger {
             hasher.finish()
         });
         // Idle agents go first; only when there are none does the caller's own trace make room.
+        let digest = self.retraced(id, &report)?;
         let bytes = report.bytes();
         while self.0.bytes.load(Ordering::Relaxed) + bytes > self.0.limits.max_bytes && self.evict_idle(id) {}
         self.with_agent(id, |agent, state| {
@@ -146,8 +149,22 @@ impl Debugger {
                     None => {}
                 }
             }
-            Ok(self.0.record(agent, state, report, fingerprint))
+            // A run may have come out of a file in between.
+            state.session.retracing(&report.run_id)?;
+            Ok(self.0.record(agent, state, Reported { report, fingerprint, digest }))
         })
+    }
+
+    /// The digest of a step that a fork will look for, made before anybody waits for the agent's lock.
+    fn retraced(&self, id: &AgentId, report: &Report) -> Result<Option<Digest>, Error> {
+        if report.kind.role() != Role::Opens {
+            return Ok(None);
+        }
+        let plan = self.with_known(id, |_, state| match state.session.has_forks() {
+            true => state.session.retracing(&report.run_id),
+            false => Ok(None),
+        });
+        Ok(plan.transpose()?.flatten().map(|plan| plan.digest_of_report(report)))
     }
 
     /// Releases one held Trace. See [`crate::session::Session::step`].
@@ -371,13 +388,13 @@ impl Shared {
         self.closing.load(Ordering::SeqCst)
     }
 
-    fn record(&self, agent: &Arc<Agent>, state: &mut State, report: Report, fingerprint: u64) -> Admitted {
+    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported) -> Admitted {
         let now = self.now();
         agent.touch(self);
-        agent.make_room(state, report.bytes());
+        agent.make_room(state, reported.report.bytes());
         let room = self.holds.load(Ordering::Relaxed) < self.limits.max_holds;
         let clock = || self.started.elapsed();
-        let (recorded, more) = state.session.trace(report, fingerprint, room, now, &clock);
+        let (recorded, more) = state.session.trace(reported, room, now, &clock);
         let (seq, answer, held) = (recorded.event.seq, recorded.answer.clone(), recorded.hold.is_some());
         if recorded.over_limit {
             self.metrics.holds_over_limit.inc();

@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
 
+use crate::content::difference::Field;
+
 /// The longest id, name or key, in bytes of UTF-8.
 pub(crate) const MAX_ID_BYTES: usize = 200;
 /// The largest payload, in bytes of JSON: an event then fits a client's default limit of 4 MiB.
@@ -42,7 +44,7 @@ impl fmt::Debug for AgentId {
 }
 
 /// Names a run of an agent; the empty one is the default run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RunId(Arc<str>);
 
 impl RunId {
@@ -106,6 +108,9 @@ pub(crate) enum Role {
 }
 
 impl EventType {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Prompt, Self::Response, Self::ToolCall, Self::ToolResult, Self::Error, Self::Log];
+
     /// The name that JSON and conditions have for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -147,6 +152,8 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
+    pub(crate) const KNOWN: [Self; 4] = [Self::Pure, Self::Read, Self::Idempotent, Self::Mutating];
+
     /// The name that JSON and conditions have for it; nothing where it is not known.
     pub(crate) fn name(self) -> Option<&'static str> {
         match self {
@@ -155,6 +162,31 @@ impl Effect {
             Self::Read => Some("read"),
             Self::Idempotent => Some("idempotent"),
             Self::Mutating => Some("mutating"),
+        }
+    }
+}
+
+/// Where what a step brought comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// The agent did it.
+    #[default]
+    Live,
+    /// A fork answered it from the record.
+    Recorded,
+    /// A fork or a person changed it.
+    Edited,
+}
+
+impl Origin {
+    pub(crate) const ALL: [Self; 3] = [Self::Live, Self::Recorded, Self::Edited];
+
+    /// The name that JSON, files and conditions have for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Recorded => "recorded",
+            Self::Edited => "edited",
         }
     }
 }
@@ -297,17 +329,60 @@ pub(crate) struct Event {
     /// A breakpoint logged it; no agent reported it.
     pub(crate) by_breakpoint: bool,
     pub(crate) context: Surroundings,
+    pub(crate) origin: Origin,
+    /// What a fork found of it in its record; boxed, since most events are of no fork.
+    pub(crate) replay: Option<Box<Replay>>,
+}
+
+/// What a fork found of a step in its record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replay {
+    /// The recorded step that it is.
+    pub(crate) source: Option<Seq>,
+    /// Why it is none.
+    pub(crate) divergence: Option<Divergence>,
+}
+
+impl Replay {
+    fn bytes(&self) -> usize {
+        let of = |divergence: &Divergence| {
+            divergence.reason.len() + divergence.fields.iter().map(Field::bytes).sum::<usize>()
+        };
+        self.divergence.as_ref().map_or(0, of)
+    }
+}
+
+/// A step that a fork's record does not have.
+#[derive(Clone, Debug)]
+pub(crate) struct Divergence {
+    pub(crate) reason: Box<str>,
+    /// The recorded step that is nearest.
+    pub(crate) nearest: Option<Seq>,
+    /// What differs from it: left is the record.
+    pub(crate) fields: Vec<Field>,
+}
+
+/// Where a run comes from that is a fork.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ancestry {
+    pub(crate) run_id: RunId,
+    /// The event that it was forked at; nothing where that is in another server's record.
+    pub(crate) seq: Option<Seq>,
+    /// Which event of the source that is, from 1.
+    pub(crate) ordinal: u64,
 }
 
 /// What an event is charged beside its texts, in bytes.
-const EVENT_OVERHEAD_BYTES: usize = 256;
+pub(crate) const EVENT_OVERHEAD_BYTES: usize = 256;
 
 impl Event {
     /// What the event counts against the byte limits: its payload, its other texts, and a flat charge.
     pub(crate) fn bytes(&self) -> usize {
         let none = Details::default();
         let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
-        charge(&self.data, self.details.as_deref().unwrap_or(&none), labels, self.match_key.as_deref())
+        let details = self.details.as_deref().unwrap_or(&none);
+        let replay = self.replay.as_ref().map_or(0, |replay| replay.bytes());
+        charge(&self.data, details, labels, self.match_key.as_deref()) + replay
     }
 }
 
@@ -366,6 +441,37 @@ pub(crate) enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    /// Those that a record can have.
+    pub(crate) const RECORDED: [Self; 9] = [
+        Self::NotHeld,
+        Self::Stepped,
+        Self::Continued,
+        Self::Released,
+        Self::Cleared,
+        Self::Detached,
+        Self::TimedOut,
+        Self::Shutdown,
+        Self::Abandoned,
+    ];
+
+    /// The name that JSON and files have for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NotHeld => "not_held",
+            Self::Stepped => "stepped",
+            Self::Continued => "continued",
+            Self::Released => "released",
+            Self::Cleared => "cleared",
+            Self::Detached => "detached",
+            Self::TimedOut => "timed_out",
+            Self::StillHeld => "still_held",
+            Self::Shutdown => "shutdown",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// How a hold ended: what is recorded beside its event.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -391,6 +497,9 @@ impl Ended {
     }
 }
 
+/// The retained events of one run in order, each with the decision on it.
+pub(crate) type History = Vec<(Arc<Event>, Option<Arc<Ended>>)>;
+
 /// What a Trace call is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -403,4 +512,20 @@ pub(crate) struct Answer {
     pub(crate) decision: Decision,
     /// A policy stops the step, and its agent obeys neither fail nor abort: the call itself must fail.
     pub(crate) refused: bool,
+}
+
+impl Answer {
+    /// To an event that is not held, and proceeds. `total` is as of the append.
+    pub(crate) fn passed(event: &Event, total: u64) -> Self {
+        Self {
+            seq: event.seq,
+            total,
+            run_id: event.run_id.clone(),
+            node_id: event.node_id.clone(),
+            outcome: Outcome::NotHeld,
+            held_for: Duration::ZERO,
+            decision: Decision::Proceed,
+            refused: false,
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod breakpoints;
 pub(crate) mod error;
 pub(crate) mod openapi;
 pub(crate) mod ops;
+pub(crate) mod runs;
 pub(crate) mod sse;
 
 use axum::{
@@ -63,6 +64,11 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/agent/{agent_id}/debug/breakpoints", post(breakpoints::create).get(breakpoints::list))
         .route("/agent/{agent_id}/debug/breakpoints/test", post(breakpoints::test))
         .route("/agent/{agent_id}/debug/breakpoints/{id}", patch(breakpoints::update).delete(breakpoints::delete))
+        .route("/agent/{agent_id}/debug/fork", post(runs::fork))
+        .route("/agent/{agent_id}/debug/compare", get(runs::compare))
+        .route("/agent/{agent_id}/debug/export", get(runs::export))
+        // A file of any length: it is read as it comes, and bounded by what the agent has room for.
+        .route("/agent/{agent_id}/debug/import", post(runs::import).layer(DefaultBodyLimit::disable()))
         .route("/assets/{file}", get(assets::asset))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

@@ -7,18 +7,23 @@ pub(crate) mod status;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::stream::{self, Stream};
-use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap};
 use tonic_types::ErrorDetails;
 
 use crate::{
     config::{Scope, Scopes},
-    convert::{breakpoint, frame, request, response},
+    convert::{breakpoint, frame, request, response, run},
     debugger::{Debugger, Page, error::Error},
-    proto::{self, EncodedFrame, server::debugger_service_server::DebuggerService},
-    session::Part,
+    export::write::Writer,
+    proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
+    session,
     subscription::{Frame, Subscription},
 };
+
+/// The largest piece of a file in one message: well below the smallest limit that clients have.
+const MAX_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Who calls: known to the guard, which puts it into the request.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +53,53 @@ impl Service {
     /// A subscription for whoever may have it: the gateway streams it in its own encoding.
     pub(crate) fn subscribe(&self, request: Request<proto::EventsRequest>) -> Result<Subscription, Status> {
         let (agent, how) = request::subscribe(request.get_ref())?;
-        let part = how.part;
-        let caller = allowed(&request, if part == Part::Debugger { Scope::Control } else { Scope::View })?;
+        let is_debugger = how.part == session::Part::Debugger;
+        let caller = allowed(&request, if is_debugger { Scope::Control } else { Scope::View })?;
         let subscription = self.debugger.subscribe(&agent, how)?;
-        if part == Part::Debugger {
+        if is_debugger {
             audit("attach", &caller.actor(), agent.as_str(), None);
         }
         Ok(subscription)
+    }
+
+    /// A run as a file, which the gateway sends in its own way.
+    pub(crate) async fn pieces(&self, request: Request<proto::ExportRequest>) -> Result<Writer, Status> {
+        let actor = allowed(&request, Scope::View)?.actor();
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let run = run::run("run_id", &request.run_id)?;
+        audit("export", &actor, agent.as_str(), None);
+        self.blocking(move |debugger| debugger.export(&agent, &run, request.mask)).await
+    }
+
+    /// Takes a file in, piece by piece, from whichever transport.
+    pub(crate) async fn take_in(
+        &self,
+        target: Request<proto::ImportTarget>,
+        mut chunks: impl Stream<Item = Result<Bytes, Status>> + Send + Unpin,
+    ) -> Result<proto::ImportResponse, Status> {
+        let actor = allowed(&target, Scope::Control)?.actor();
+        let target = target.into_inner();
+        let agent = request::agent_id(&target.agent_id)?;
+        let run = request::run_id(target.run_id.as_deref())?;
+        let mut reader = self.debugger.reader(&agent, run.as_ref())?;
+        while let Some(chunk) = chunks.next().await {
+            reader.push(&chunk?).map_err(Error::from)?;
+        }
+        let read = reader.finish().map_err(Error::from)?;
+        audit("import", &actor, agent.as_str(), None);
+        let taken = self.blocking(move |debugger| debugger.import(&agent, run, read)).await?;
+        Ok(run::imported(taken))
+    }
+
+    /// Runs what takes a while for a large record on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Debugger) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Status> {
+        let debugger = self.debugger.clone();
+        let done = tokio::task::spawn_blocking(move || work(&debugger)).await;
+        Ok(done.map_err(|_| Error::ShuttingDown)??)
     }
 
     /// A page of the record, which the gateway writes in its own encoding.
@@ -266,12 +311,67 @@ impl DebuggerService for Service {
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let spec = breakpoint::spec(request.breakpoint)?;
-        let debugger = self.debugger.clone();
-        // A full record takes a while: on a thread that may block.
-        let tested = tokio::task::spawn_blocking(move || debugger.test_breakpoint(&agent, &spec)).await;
-        let tested = tested.map_err(|_| Error::ShuttingDown)??;
+        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec)).await?;
         Ok(Response::new(breakpoint::tested(tested)))
     }
+
+    async fn fork(&self, request: Request<proto::ForkRequest>) -> Result<Response<proto::ForkResponse>, Status> {
+        let actor = allowed(&request, Scope::Control)?.actor();
+        let (agent, spec) = run::fork(request.into_inner())?;
+        audit("fork", &actor, agent.as_str(), Some(spec.seq.0));
+        let forked = self.blocking(move |debugger| debugger.fork(&agent, spec, &actor)).await?;
+        let run_id = forked.run_id.as_str().to_owned();
+        Ok(Response::new(proto::ForkResponse { run_id, plan: Some(run::plan(&forked.plan)) }))
+    }
+
+    async fn compare(
+        &self,
+        request: Request<proto::CompareRequest>,
+    ) -> Result<Response<proto::CompareResponse>, Status> {
+        allowed(&request, Scope::View)?;
+        let request = request.into_inner();
+        let agent = request::agent_id(&request.agent_id)?;
+        let (left, right) = (run::run("left", &request.left)?, run::run("right", &request.right)?);
+        let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right)).await?;
+        Ok(Response::new(run::comparison(compared)))
+    }
+
+    type ExportStream = Pin<Box<dyn Stream<Item = Result<proto::ExportResponse, Status>> + Send>>;
+
+    async fn export(&self, request: Request<proto::ExportRequest>) -> Result<Response<Self::ExportStream>, Status> {
+        Ok(Response::new(Box::pin(messages(self.pieces(request).await?))))
+    }
+
+    async fn import(
+        &self,
+        request: Request<Streaming<proto::ImportRequest>>,
+    ) -> Result<Response<proto::ImportResponse>, Status> {
+        let caller = allowed(&request, Scope::Control)?;
+        let mut requests = request.into_inner();
+        let Some(proto::ImportRequest { part: Some(Part::Target(target)) }) = requests.message().await? else {
+            return Err(Error::invalid("target", "must be the first message").into());
+        };
+        let mut target = Request::new(target);
+        target.extensions_mut().insert(caller);
+        Ok(Response::new(self.take_in(target, chunks(requests)).await?))
+    }
+}
+
+/// The file in messages that every client takes.
+fn messages(pieces: Writer) -> impl Stream<Item = Result<proto::ExportResponse, Status>> + Send {
+    let cut = |mut piece: Bytes| {
+        let next = move || (!piece.is_empty()).then(|| piece.split_to(piece.len().min(MAX_CHUNK_BYTES)));
+        std::iter::from_fn(next)
+    };
+    stream::iter(pieces.flat_map(cut).map(|chunk| Ok(proto::ExportResponse { chunk })))
+}
+
+/// The pieces of a file that follow the first message.
+fn chunks(requests: Streaming<proto::ImportRequest>) -> impl Stream<Item = Result<Bytes, Status>> + Send + Unpin {
+    requests.map(|request| match request?.part {
+        Some(Part::Chunk(chunk)) => Ok(chunk),
+        _ => Err(Error::invalid("part", "must be a chunk after the first message").into()),
+    })
 }
 
 /// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows

@@ -44,10 +44,13 @@
 //! - No lock is held across an await; no code here is `unsafe`; every queue, map, body and wait has a bound.
 
 pub mod cli;
+mod compare;
 pub mod config;
+mod content;
 mod convert;
 mod debugger;
 mod event;
+mod export;
 mod gateway;
 mod grpc;
 pub mod proto;

@@ -13,7 +13,8 @@
 //! the fold of the changes that were applied.
 //!
 //! Invariants: `position <= total`; whoever sees an event can already release it, because a [`Change::Recorded`]
-//! brings its hold along; while detached nobody is held but by an approval gate; each hold ends once.
+//! brings its hold along; while detached nobody is held but by an approval gate, a fork's included; each hold ends
+//! once.
 
 mod apply;
 pub(crate) mod breakpoint;
@@ -21,6 +22,7 @@ pub(crate) mod condition;
 mod facts;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub(crate) mod fork;
 pub(crate) mod hold;
 pub(crate) mod node;
 #[cfg(test)]
@@ -29,7 +31,7 @@ mod stepping;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
-mod trace;
+pub(crate) mod trace;
 pub(crate) mod verb;
 
 use std::{
@@ -38,8 +40,12 @@ use std::{
     time::Duration,
 };
 
-use crate::event::{Answer, Ended, Event, RunId, Seq};
+use crate::{
+    content::mask::Masked,
+    event::{Ancestry, Answer, Ended, Event, Origin, RunId, Seq, Timestamp},
+};
 use breakpoint::Breakpoint;
+use fork::{Fork, plan::Plan};
 pub(crate) use hold::{Hold, HoldReason, Refusal};
 use node::OpenNodes;
 use stepping::Lineage;
@@ -50,6 +56,8 @@ const MAX_ABORTED_RUNS: usize = 1_000;
 
 /// Who ended a hold where nobody decided.
 pub(crate) const NOBODY: &str = "debugger";
+/// Who decided where a fork's plan did.
+const FORK: &str = "fork";
 
 /// What a run does at its next step, while a debugger is attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +82,14 @@ pub(crate) enum Change {
     Recorded(Recorded),
     /// A hold ended, and what its callers are told.
     Ended { ended: Arc<Ended>, answer: Answer },
+    /// What was decided on an event that was not held.
+    Decided(Arc<Ended>),
+    /// A fork was made.
+    Forked(Arc<Forked>),
+    /// A fork was forgotten, since there are too many.
+    ForkGone(RunId),
+    /// A run will come out of a file.
+    Imported { run: RunId, file: Arc<Imported> },
     /// The oldest event is no longer retained.
     Trimmed(Arc<Event>),
     /// The position is now this.
@@ -112,6 +128,30 @@ pub(crate) struct Recorded {
     likeness: u64,
     /// It was to wait, and there was no room.
     pub(crate) over_limit: bool,
+    /// Where the result of the node that it opens will come from.
+    result: Origin,
+    /// In a fork, the step of the plan that it is.
+    found: Option<u32>,
+}
+
+/// A fork as it was made.
+#[derive(Debug)]
+pub(crate) struct Forked {
+    pub(crate) run_id: RunId,
+    pub(crate) ancestry: Ancestry,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) actor: Arc<str>,
+    pub(crate) at: Timestamp,
+}
+
+/// What a file said of the run that came out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Imported {
+    /// The run's id where it was recorded.
+    pub(crate) original: Box<str>,
+    pub(crate) ancestry: Option<Ancestry>,
+    /// What was masked, by rule; nothing where nobody masked.
+    pub(crate) masked: Option<Masked>,
 }
 
 /// What is known of a request that came before.
@@ -151,12 +191,17 @@ struct Run {
     held_since: Option<Duration>,
     /// What was opened last, and how many times in a row.
     repeats: (u64, u32),
+    /// Where it comes from, and its fork while it goes on.
+    ancestry: Option<Ancestry>,
+    fork: Option<Box<Fork>>,
+    imported: Option<Arc<Imported>>,
 }
 
 impl Run {
     /// Whether nothing would be lost with it.
     fn is_blank(&self) -> bool {
-        self.retained == 0 && self.held == 0 && self.mode.is_none() && self.aborted.is_none()
+        let has_events = self.retained > 0 || self.held > 0;
+        !has_events && self.mode.is_none() && self.aborted.is_none() && self.fork.is_none()
     }
 }
 
@@ -168,6 +213,8 @@ pub(crate) struct RunView {
     pub(crate) finished: bool,
     pub(crate) events: u64,
     pub(crate) held: u32,
+    pub(crate) ancestry: Option<Ancestry>,
+    pub(crate) imported: Option<Arc<Imported>>,
 }
 
 /// Where the debugger stands.
@@ -206,6 +253,8 @@ pub(crate) struct Session {
     breakpoint_revision: u64,
     /// Runs that step to a target.
     stepping: usize,
+    /// Runs that are forks and go on.
+    forks: usize,
     /// Grows with every change that people see in the state snapshot.
     revision: u64,
 }
@@ -232,6 +281,7 @@ impl Session {
             next_breakpoint: 1,
             breakpoint_revision: 0,
             stepping: 0,
+            forks: 0,
             revision: 0,
         }
     }
@@ -256,6 +306,11 @@ impl Session {
     /// The number of the oldest event retained, or of the next one with none.
     pub(crate) fn first(&self) -> u64 {
         self.first
+    }
+
+    /// The number of the next event.
+    pub(crate) fn next(&self) -> Seq {
+        Seq(self.next)
     }
 
     /// The first number of this epoch.
@@ -296,10 +351,28 @@ impl Session {
         self.holds.get(&seq)
     }
 
+    /// Whether any run is a fork that goes on.
+    pub(crate) fn has_forks(&self) -> bool {
+        self.forks > 0
+    }
+
+    /// Whether a run can be added to, and the plan that its next opening is looked for in, where it is a fork.
+    pub(crate) fn retracing(&self, run: &RunId) -> Result<Option<Arc<Plan>>, Refusal> {
+        match self.runs.get(run) {
+            Some(Run { imported: Some(_), .. }) => Err(Refusal::Imported(run.clone())),
+            run => Ok(run.and_then(|run| run.fork.as_ref()?.plan())),
+        }
+    }
+
+    /// What is known of a run beside its events.
+    pub(crate) fn run_view(&self, id: &RunId) -> Option<RunView> {
+        self.runs.get(id).filter(|run| run.retained > 0 || run.fork.is_some()).map(|run| self.view(id, run))
+    }
+
     /// Whether an empty chair is all that would be lost with this session beside its trace.
     pub(crate) fn is_idle(&self) -> bool {
         let has_gate = self.breakpoints.values().any(Breakpoint::is_gate);
-        !self.attached && self.observers == 0 && self.holds.is_empty() && !has_gate
+        !self.attached && self.observers == 0 && self.holds.is_empty() && !has_gate && self.forks == 0
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -311,14 +384,19 @@ impl Session {
         let mut runs: Vec<_> = self.runs.iter().collect();
         runs.sort_by_key(|(id, run)| (std::cmp::Reverse(run.last), (*id).clone()));
         runs.truncate(most);
-        let view = |(id, run): (&RunId, &Run)| RunView {
+        runs.into_iter().rev().map(|(id, run)| self.view(id, run)).collect()
+    }
+
+    fn view(&self, id: &RunId, run: &Run) -> RunView {
+        RunView {
             run_id: id.clone(),
             mode: self.attached.then(|| run.mode.as_ref().unwrap_or(&self.mode).clone()),
             finished: run.finished,
             events: run.retained,
             held: run.held,
-        };
-        runs.into_iter().rev().map(view).collect()
+            ancestry: run.ancestry.clone(),
+            imported: run.imported.clone(),
+        }
     }
 
     /// Looks a repeated request up. The same id with another body is refused.

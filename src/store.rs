@@ -12,7 +12,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::event::{Ended, Event, RunId};
+use crate::{
+    event::{EVENT_OVERHEAD_BYTES, Ended, Event, RunId},
+    session::Forked,
+};
 
 /// A place in an agent's log. Contiguous from 1, across epochs: events and endings of holds share the numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +26,10 @@ pub(crate) struct Offset(pub(crate) u64);
 pub(crate) enum Entry {
     /// A step was recorded.
     Event(Arc<Event>),
-    /// A hold ended.
+    /// A hold ended, or was never begun and decided all the same.
     Ended(Arc<Ended>),
+    /// A fork was made.
+    Forked(Arc<Forked>),
 }
 
 impl Entry {
@@ -32,6 +37,7 @@ impl Entry {
         match self {
             Self::Event(event) => &event.run_id,
             Self::Ended(ended) => &ended.run_id,
+            Self::Forked(forked) => &forked.run_id,
         }
     }
 
@@ -40,6 +46,7 @@ impl Entry {
         match self {
             Self::Event(event) => event.bytes(),
             Self::Ended(ended) => ended.bytes(),
+            Self::Forked(_) => EVENT_OVERHEAD_BYTES,
         }
     }
 }

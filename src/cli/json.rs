@@ -268,6 +268,7 @@ pub(super) fn frame(frame: &Frame) -> Option<String> {
         Frame::Decision(made) => serde_json::to_string(&decision_made(made)),
         Frame::Position(at) => serde_json::to_string(&Snapshot::Position { pos: at.position, total: at.total }),
         Frame::Cleared(_) => serde_json::to_string(&Snapshot::Clear),
+        Frame::Forked(_) => return None,
         Frame::Gap(gap) => serde_json::to_string(&Snapshot::Gap { from: gap.from, to: gap.to }),
         Frame::State(state) => serde_json::to_string(&Snapshot::State {
             mode: mode(state.mode),

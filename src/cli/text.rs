@@ -22,7 +22,7 @@ pub(super) fn frame(out: &Output, frame: &Frame) -> Option<String> {
         Frame::Gap(gap) => Some(
             out.paint.ink(Ink::Bad, format!("events {} to {} were trimmed before they came here", gap.from, gap.to)),
         ),
-        Frame::Position(_) | Frame::State(_) => None,
+        Frame::Position(_) | Frame::State(_) | Frame::Forked(_) => None,
     }
 }
 

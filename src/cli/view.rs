@@ -71,7 +71,7 @@ impl View {
                 let is_new = |held: &&proto::Held| known.iter().all(|known| known.seq != held.seq);
                 return self.held.iter().filter(is_new).cloned().collect();
             }
-            Frame::Gap(_) => {}
+            Frame::Gap(_) | Frame::Forked(_) => {}
         }
         Vec::new()
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::value::RawValue;
 
-use super::{json, response, to_duration};
+use super::{json, response, run, to_duration};
 use crate::{
     proto::{self, EncodedFrame, events_response::Frame as WireFrame},
     store::{Entry, Record, SharedRecord, Wire},
@@ -25,6 +25,7 @@ pub(crate) fn grpc(frame: &Frame) -> EncodedFrame {
                 let frame = match &record.entry {
                     Entry::Event(event) => WireFrame::Event(response::event(event)),
                     Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
+                    Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
                 };
                 encode(frame, ResumeToken::of(record).to_string())
             });
@@ -73,6 +74,7 @@ fn sse_record(record: &Record) -> Bytes {
         Entry::Ended(ended) => {
             lines(Some("decision"), Some(&token), &json::decision_made(ended, to_duration(ended.held_for)))
         }
+        Entry::Forked(forked) => lines(Some("forked"), Some(&token), &json::forked(run::forked(forked))),
     }
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn joined(event: &SharedRecord, ended: Option<&SharedRecord>) -> Opti
     let Entry::Event(event) = &event.value.entry else { return None };
     let decision = ended.and_then(|record| match &record.value.entry {
         Entry::Ended(ended) => Some(json::decision_made(ended, to_duration(ended.held_for))),
-        Entry::Event(_) => None,
+        Entry::Event(_) | Entry::Forked(_) => None,
     });
     serde_json::value::to_raw_value(&json::Recorded { event: json::event(event), decision }).ok()
 }

@@ -11,6 +11,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
+    content::depth,
     debugger::error::Error,
     event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
 };
@@ -116,32 +117,6 @@ pub(super) fn from_struct(field: &'static str, data: &Struct) -> Result<(Payload
 
 fn too_large(field: &'static str) -> Error {
     Error::invalid(field, format!("must be at most {MAX_PAYLOAD_BYTES} bytes of JSON"))
-}
-
-/// How deep arrays and objects nest. Looks at brackets alone: whether it is JSON is for the parser to say.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(byte) = bytes.next() {
-                    match byte {
-                        b'\\' => drop(bytes.next()),
-                        b'"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// The Struct that a payload is, where its text can be one.

@@ -131,12 +131,12 @@ pub(crate) fn decision(action: Option<Action>) -> Result<Decision, Error> {
     }
 }
 
-enum Data {
+pub(super) enum Data {
     Struct(Struct),
     Json(String),
 }
 
-fn payload(data: Option<Data>) -> Result<Option<Payload>, Error> {
+pub(super) fn payload(data: Option<Data>) -> Result<Option<Payload>, Error> {
     Ok(match data {
         None => None,
         Some(Data::Struct(data)) => Some(from_struct("data", &data)?.0),
@@ -262,6 +262,10 @@ fn span(field: &'static str, span: Option<prost_types::Duration>) -> Result<Opti
 fn text(field: &'static str, text: String) -> Result<Option<Box<str>>, Error> {
     check_id(&text).map_err(|problem| Error::invalid(field, problem))?;
     Ok((!text.is_empty()).then(|| text.into()))
+}
+
+pub(super) fn model(name: String) -> Result<Option<Box<str>>, Error> {
+    text("model", name)
 }
 
 /// A short text that many share, from its field or else from a hint. A hint that is no label is data and no error.

@@ -2,10 +2,14 @@
 
 use prost::Message;
 
-use super::{payload::to_struct, to_duration, to_span, to_timestamp};
+use super::{
+    payload::to_struct,
+    run::{divergence, lineage},
+    to_duration, to_span, to_timestamp,
+};
 use crate::{
     debugger::{Moved, Page, Snapshot, Status, agent::HeldView},
-    event::{self, AgentId, Answer, Ended, Form, Payload, Seq},
+    event::{self, AgentId, Answer, Ended, Form, Origin, Payload, Seq},
     proto,
     session::{HoldReason, Mode, Position, RunView, breakpoint::label},
     store::{Entry, SharedRecord},
@@ -75,11 +79,11 @@ pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
     let recorded = |(record, ended): (SharedRecord, Option<SharedRecord>)| proto::RecordedEvent {
         event: match &record.value.entry {
             Entry::Event(recorded) => Some(event(recorded)),
-            Entry::Ended(_) => None,
+            Entry::Ended(_) | Entry::Forked(_) => None,
         },
         decision: ended.and_then(|record| match &record.value.entry {
             Entry::Ended(ended) => Some(decision_made(ended)),
-            Entry::Event(_) => None,
+            Entry::Event(_) | Entry::Forked(_) => None,
         }),
     };
     proto::ListEventsResponse {
@@ -101,6 +105,7 @@ pub(crate) fn state(snapshot: &Snapshot) -> proto::State {
 pub(crate) fn event(event: &event::Event) -> proto::Event {
     use proto::event::{MetadataForm, Payload as Wire};
     let details = event.details.as_deref();
+    let replay = event.replay.as_deref();
     let figure = |get: fn(&event::Details) -> Option<u64>| details.and_then(get);
     proto::Event {
         seq: event.seq.0,
@@ -127,6 +132,14 @@ pub(crate) fn event(event: &event::Event) -> proto::Event {
         effect: effect(event.effect).into(),
         match_key: string(event.match_key.as_deref()),
         run_end: event.run_end,
+        origin: match event.origin {
+            Origin::Live => proto::Origin::Live,
+            Origin::Recorded => proto::Origin::Recorded,
+            Origin::Edited => proto::Origin::Edited,
+        }
+        .into(),
+        source_seq: replay.and_then(|replay| replay.source).map_or(0, |seq| seq.0),
+        divergence: replay.and_then(|replay| replay.divergence.as_ref()).map(divergence),
     }
 }
 
@@ -192,6 +205,8 @@ fn held(view: &HeldView) -> proto::Held {
             HoldReason::Step => proto::HoldReason::Step,
             HoldReason::Pause => proto::HoldReason::Pause,
             HoldReason::Breakpoint => proto::HoldReason::Breakpoint,
+            HoldReason::Effect => proto::HoldReason::Effect,
+            HoldReason::Divergence => proto::HoldReason::Divergence,
         }
         .into(),
         accepts: view.event.accepts.iter().map(|verb| wire_verb(verb).into()).collect(),
@@ -207,6 +222,9 @@ fn run(run: RunView) -> proto::Run {
         finished: run.finished,
         events: run.events,
         held: run.held,
+        forked_from: run.ancestry.as_ref().map(lineage),
+        imported: run.imported.is_some(),
+        masked: run.imported.is_some_and(|file| file.masked.is_some()),
     }
 }
 
@@ -239,7 +257,7 @@ pub(super) fn event_type(kind: event::EventType) -> proto::EventType {
     }
 }
 
-fn effect(effect: event::Effect) -> proto::Effect {
+pub(super) fn effect(effect: event::Effect) -> proto::Effect {
     match effect {
         event::Effect::Unknown => proto::Effect::Unspecified,
         event::Effect::Pure => proto::Effect::Pure,
@@ -264,6 +282,6 @@ fn outcome(outcome: event::Outcome) -> proto::Outcome {
     }
 }
 
-fn string(text: Option<&str>) -> String {
+pub(super) fn string(text: Option<&str>) -> String {
     text.unwrap_or_default().to_owned()
 }

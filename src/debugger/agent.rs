@@ -125,6 +125,15 @@ impl Agent {
                     self.shared.bytes.fetch_add(ended.bytes(), Ordering::Relaxed);
                     state.log.append(Entry::Ended(ended));
                 }
+                Change::Decided(ended) => {
+                    self.shared.bytes.fetch_add(ended.bytes(), Ordering::Relaxed);
+                    state.log.append(Entry::Ended(ended));
+                }
+                Change::Forked(forked) => {
+                    let entry = Entry::Forked(forked);
+                    self.shared.bytes.fetch_add(entry.bytes(), Ordering::Relaxed);
+                    state.log.append(entry);
+                }
                 Change::Cleared { epoch } => {
                     self.shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
                     state.log.clear(epoch);
@@ -138,6 +147,8 @@ impl Agent {
                 | Change::Lifted { .. }
                 | Change::Breakpoint(_)
                 | Change::BreakpointGone(_)
+                | Change::ForkGone(_)
+                | Change::Imported { .. }
                 | Change::Detached => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{event::Seq, session::Refusal};
+use crate::{event::Seq, export::read::Damage, session::Refusal};
 
 /// Why a call is refused. It says what is wrong with which thing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,12 @@ pub(crate) enum Error {
     /// A back-test took too long.
     #[error("the condition took longer than {} s over the record", .0.as_secs())]
     TooExpensive(Duration),
+    /// A file that is to be imported is not as it should be.
+    #[error("{0}")]
+    File(Damage),
+    /// What is to be imported would push recorded events out.
+    #[error("{0}")]
+    NoRoom(String),
     /// The service drains.
     #[error("the service is shutting down")]
     ShuttingDown,

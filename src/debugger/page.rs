@@ -36,7 +36,7 @@ impl Page {
                     places.insert(event.seq, page.events.len());
                     page.events.push((record, None));
                 }
-                Entry::Event(_) => {}
+                Entry::Event(_) | Entry::Forked(_) => {}
                 Entry::Ended(ended) => {
                     if let Some(place) = places.get(&ended.seq) {
                         page.events[*place].1 = Some(record.clone());

@@ -89,6 +89,15 @@ pub(crate) struct Run {
     finished: bool,
     events: u64,
     held: u32,
+    /// The run that it was forked from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forked_from: Option<json::Lineage>,
+    /// `true` where it came out of a file: it can be forked, not added to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    imported: bool,
+    /// `true` where secrets were masked in that file: then it cannot be forked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    masked: bool,
 }
 
 /// A page of agents, by id.
@@ -264,6 +273,9 @@ fn run(run: proto::Run) -> Run {
         finished: run.finished,
         events: run.events,
         held: run.held,
+        forked_from: run.forked_from.map(json::lineage),
+        imported: run.imported,
+        masked: run.masked,
     }
 }
 

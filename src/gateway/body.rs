@@ -273,11 +273,75 @@ impl Release<'_> {
     }
 }
 
+/// What to fork, where, and what is to be different.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fork<'a> {
+    /// The run to fork; absent = that of the event.
+    run_id: Option<String>,
+    /// The fork point, an event of that run.
+    seq: Option<u64>,
+    /// The fork point's new data; absent = as it was recorded.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    data: Option<&'a RawValue>,
+    /// The model that the fork point, if it is a prompt, and every later prompt are to ask.
+    model: Option<String>,
+    effects: Option<Effects>,
+    /// `hold` (the default), `fail` or `live`: what becomes of a step that the record does not have.
+    on_divergence: Option<String>,
+    /// JSON paths into `data` that do not count when steps are matched.
+    ignore: Option<Vec<String>>,
+}
+
+/// What becomes of live tool calls, by effect: `run`, `ask` or `block`.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Effects {
+    /// Default `run`.
+    pure: Option<String>,
+    /// Default `run`.
+    read: Option<String>,
+    /// Default `ask`.
+    idempotent: Option<String>,
+    /// Default `ask`.
+    mutating: Option<String>,
+    /// Default `ask`.
+    unknown: Option<String>,
+}
+
+impl Fork<'_> {
+    /// The request that this body means.
+    pub(crate) fn into_request(self, agent_id: String) -> Result<proto::ForkRequest, Failure> {
+        let effects = self.effects.unwrap_or_default();
+        let policy = |field: &str, name: Option<String>| {
+            named::<proto::EffectPolicy>(&format!("effects.{field}"), name.as_deref(), "must be run, ask or block")
+        };
+        let on_divergence = self.on_divergence.as_deref();
+        Ok(proto::ForkRequest {
+            agent_id,
+            run_id: self.run_id,
+            seq: self.seq.ok_or_else(|| Failure::invalid("seq must be given"))?,
+            payload: object("data", self.data)?.map(proto::fork_request::Payload::DataJson),
+            model: self.model.unwrap_or_default(),
+            effects: Some(proto::EffectPolicies {
+                pure: policy("pure", effects.pure)?,
+                read: policy("read", effects.read)?,
+                idempotent: policy("idempotent", effects.idempotent)?,
+                mutating: policy("mutating", effects.mutating)?,
+                unknown: policy("unknown", effects.unknown)?,
+            }),
+            on_divergence: named::<proto::OnDivergence>("on_divergence", on_divergence, "must be hold, fail or live")?,
+            ignore: self.ignore.unwrap_or_default(),
+        })
+    }
+}
+
 /// A whole body, within a bounded time.
 pub(crate) struct Body(pub(crate) Bytes);
 
 /// How long a body may take to come: a client that stops in the middle must not pin its connection.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const BODY_LIMIT: Duration = Duration::from_secs(30);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Response;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::{Json, response::IntoResponse};
 use utoipa::OpenApi;
 
-use super::{api, breakpoints, sse};
+use super::{api, breakpoints, runs, sse};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,10 +29,15 @@ use super::{api, breakpoints, sse};
         breakpoints::update,
         breakpoints::delete,
         breakpoints::test,
+        runs::fork,
+        runs::compare,
+        runs::export,
+        runs::import,
     ),
     components(schemas(
         crate::convert::json::Event<'static>,
         crate::convert::json::DecisionMade<'static>,
+        crate::convert::json::RunForked,
         crate::convert::json::State,
     ))
 )]

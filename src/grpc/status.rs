@@ -52,6 +52,17 @@ impl From<Error> for Status {
                 &message,
                 ErrorDetails::with_quota_failure_violation("condition", &message),
             ),
+            Error::File(damage) => {
+                let place = format!("line {}", damage.line);
+                let details = ErrorDetails::with_bad_request_violation(place, &*damage.problem);
+                status(Code::InvalidArgument, "INVALID_FILE", message, details)
+            }
+            Error::NoRoom(_) => status(
+                Code::ResourceExhausted,
+                "NO_ROOM",
+                &message,
+                ErrorDetails::with_quota_failure_violation("events", &message),
+            ),
             Error::Stopped(_) => status(Code::Aborted, "STOPPED", message, none),
             Error::ShuttingDown => status(
                 Code::Unavailable,
@@ -71,6 +82,19 @@ fn refused(refusal: Refusal, message: String) -> Status {
         Refusal::NotApplicable { .. } => status(Code::FailedPrecondition, "NOT_APPLICABLE", message, none),
         Refusal::Gate(_) => status(Code::FailedPrecondition, "GATE", message, none),
         Refusal::NoBreakpoint(_) => status(Code::NotFound, "NO_BREAKPOINT", message, none),
+        Refusal::NoRun(_) => status(Code::NotFound, "NO_RUN", message, none),
+        Refusal::NoEvent(_) | Refusal::OtherRun { .. } => status(Code::NotFound, "NO_EVENT", message, none),
+        Refusal::Trimmed(_) => status(Code::OutOfRange, "NOT_RETAINED", message, none),
+        Refusal::NotForkable { .. } | Refusal::NothingToRetrace => {
+            status(Code::FailedPrecondition, "NOT_FORKABLE", message, none)
+        }
+        Refusal::Masked(_) => status(Code::FailedPrecondition, "MASKED", message, none),
+        Refusal::Imported(_) => status(Code::FailedPrecondition, "IMPORTED", message, none),
+        Refusal::RunExists(_) => status(Code::AlreadyExists, "RUN_EXISTS", message, none),
+        Refusal::NothingToChange(_) => {
+            let details = ErrorDetails::with_bad_request_violation("data", &message);
+            status(Code::InvalidArgument, "INVALID_FIELD", format!("data: {message}"), details)
+        }
         Refusal::TooManyBreakpoints(_) => status(
             Code::ResourceExhausted,
             "TOO_MANY_BREAKPOINTS",

@@ -1,7 +1,15 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
-use super::{Change, MAX_ABORTED_RUNS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session};
-use crate::event::{Answer, Ended, Event, RunId};
+use super::{Change, Fork, MAX_ABORTED_RUNS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session};
+use crate::event::{Answer, Decision, Ended, Event, Origin, Role, RunId, Seq};
+
+/// Where the result of a step comes from that somebody decided on.
+fn origin_of_result(decision: &Decision) -> Origin {
+    match decision {
+        Decision::Fulfil { .. } | Decision::Fail { .. } => Origin::Edited,
+        Decision::Proceed | Decision::Edit { .. } | Decision::Abort { .. } => Origin::Live,
+    }
+}
 
 impl Session {
     /// Makes a change so. Cannot fail.
@@ -9,6 +17,26 @@ impl Session {
         match change {
             Change::Recorded(recorded) => self.apply_recorded(recorded),
             Change::Ended { ended, answer } => self.apply_ended(ended, answer),
+            // What it tells is in its event already.
+            Change::Decided(_) => {}
+            Change::Forked(forked) => {
+                self.revision += 1;
+                let run = self.runs.entry(forked.run_id.clone()).or_default();
+                run.ancestry = Some(forked.ancestry.clone());
+                run.last = Seq(self.next.saturating_sub(1));
+                run.fork = Some(Box::new(Fork::new(forked.plan.clone(), run.last)));
+                self.forks += 1;
+            }
+            Change::ForkGone(id) => {
+                self.end_fork(id);
+                self.forget_blank(id);
+            }
+            Change::Imported { run, file } => {
+                self.revision += 1;
+                let run = self.runs.entry(run.clone()).or_default();
+                run.ancestry = file.ancestry.clone();
+                run.imported = Some(file.clone());
+            }
             Change::Trimmed(event) => self.apply_trimmed(event),
             Change::Moved(position) => self.position = *position,
             Change::Mode { run, mode, asked } => {
@@ -56,6 +84,7 @@ impl Session {
                 self.first = self.next;
                 self.position = 0;
                 self.requests.clear();
+                self.forks = 0;
                 // Modes stay; everything else a run had was of the trace that is gone.
                 self.runs.retain(|_, run| run.mode.is_some());
                 for run in self.runs.values_mut() {
@@ -133,7 +162,15 @@ impl Session {
         self.revision += 1;
     }
 
-    fn apply_recorded(&mut self, Recorded { event, hold, fingerprint, answer, likeness, .. }: &Recorded) {
+    /// A run that has ended is no fork any more, whatever it retraced.
+    fn end_fork(&mut self, run_id: &RunId) {
+        if self.runs.get_mut(run_id).and_then(|run| run.fork.take()).is_some() {
+            self.forks -= 1;
+        }
+    }
+
+    fn apply_recorded(&mut self, recorded: &Recorded) {
+        let Recorded { event, hold, fingerprint, answer, likeness, result, found, .. } = recorded;
         self.next = event.seq.0 + 1;
         let run = match self.runs.get_mut(&event.run_id) {
             Some(run) => run,
@@ -142,7 +179,11 @@ impl Session {
         run.retained += 1;
         run.last = event.seq;
         run.finished = event.run_end || (run.finished && event.by_breakpoint);
-        run.open.see(event);
+        run.open.see(event, *result);
+        // Before the lineage, as the plan was made.
+        if let Some(fork) = run.fork.as_mut().filter(|_| !event.by_breakpoint) {
+            fork.see(event, *found);
+        }
         run.lineage.see(event);
         run.events = event.context.run_events;
         run.tokens = event.context.run_tokens;
@@ -163,6 +204,9 @@ impl Session {
         } else if event.run_end {
             self.end_mode(&event.run_id);
         }
+        if event.run_end {
+            self.end_fork(&event.run_id);
+        }
     }
 
     fn apply_ended(&mut self, ended: &Ended, answer: &Answer) {
@@ -174,6 +218,12 @@ impl Session {
                 && let Some(since) = run.held_since.take()
             {
                 run.held_for += (hold.since.steady + ended.held_for).saturating_sub(since);
+            }
+            // Another decision than the one that was to be expected makes another result.
+            if ended.decision != hold.default
+                && let (Role::Opens, Some(node)) = (hold.event.kind.role(), &hold.event.node_id)
+            {
+                run.open.decided(node, origin_of_result(&ended.decision));
             }
             if run.held == 0 && run.finished {
                 self.end_mode(&ended.run_id);

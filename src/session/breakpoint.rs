@@ -13,7 +13,7 @@ use super::{
     facts::Facts,
     template::Template,
 };
-use crate::event::{Decision, Event, EventType, RunId, Verb};
+use crate::event::{Accepts, Decision, Event, EventType, RunId, Verb};
 
 /// Breakpoints per agent.
 pub(crate) const MAX_BREAKPOINTS: usize = 100;
@@ -55,7 +55,7 @@ pub(crate) struct Breakpoint {
 }
 
 /// Why a held step waits for an approval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) timeout: Option<Duration>,
     pub(crate) proceeds: bool,
@@ -210,19 +210,19 @@ impl Breakpoint {
 
 impl Gate {
     /// Of two gates, the sooner time-out and the safer ending.
-    fn stricter(self, other: Self) -> Self {
+    pub(super) fn stricter(self, other: Self) -> Self {
         let timeout = [self.timeout, other.timeout].into_iter().flatten().min();
         Self { timeout, proceeds: self.proceeds && other.proceeds }
     }
+}
 
-    /// What the step yields where nobody opens the gate: it fails. Says whether its agent obeys that at all.
-    pub(super) fn default_for(event: &Event) -> (Decision, bool) {
-        let message = "nobody approved this step";
-        let fail = || Decision::Fail { message: message.into(), data: None };
-        match (event.accepts.contains(Verb::Fail), event.accepts.contains(Verb::Abort)) {
-            (true, _) => (fail(), true),
-            (false, true) => (Decision::Abort { reason: message.into() }, true),
-            (false, false) => (fail(), false),
-        }
+/// A decision that keeps a step from running: fail, or abort where that is all that its agent obeys. Says whether it
+/// obeys either.
+pub(super) fn stop(accepts: Accepts, why: &str) -> (Decision, bool) {
+    let fail = || Decision::Fail { message: why.into(), data: None };
+    match (accepts.contains(Verb::Fail), accepts.contains(Verb::Abort)) {
+        (true, _) => (fail(), true),
+        (false, true) => (Decision::Abort { reason: why.into() }, true),
+        (false, false) => (fail(), false),
     }
 }

@@ -44,7 +44,8 @@ const MAX_REGEXES: usize = 64;
 
 /// The variables of a condition, and the fields of those that are ours to name.
 const VARIABLES: [&str; 4] = ["event", "node", "run", "repeats"];
-pub(super) const EVENT_FIELDS: [&str; 21] = [
+pub(super) const EVENT_FIELDS: [&str; 22] = [
+    "origin",
     "seq",
     "type",
     "data",

@@ -95,6 +95,7 @@ fn field_value(event: &Event, field: &str, measure: &mut Measure) -> Value {
     let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
     match field {
         "seq" => whole(event.seq.0),
+        "origin" => string(event.origin.name()),
         "type" => string(event.kind.name()),
         "data" => parsed(&event.data, measure),
         "run_id" => string(event.run_id.as_str()),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Change, Part, Recorded, Session, breakpoint::Spec, verb::Reach};
+use super::{Change, Part, Recorded, Session, breakpoint::Spec, trace::Reported, verb::Reach};
 use crate::event::{
     Accepts, AgentId, Answer, Details, Effect, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
     Verb,
@@ -14,8 +14,15 @@ pub(crate) fn event(seq: Seq, json: &str) -> Event {
     let mut session = Session::new("fixture".into(), 1);
     session.next = seq.0;
     session.first = seq.0;
-    let (Recorded { event, .. }, _) = session.trace(report, 0, true, moment(0), &|| Duration::ZERO);
+    let (Recorded { event, .. }, _) = session.trace(Reported::of(report), true, moment(0), &|| Duration::ZERO);
     Arc::try_unwrap(event).expect("nobody else has it")
+}
+
+impl Reported {
+    /// A report as it comes to a session that retraces nothing.
+    pub(crate) fn of(report: Report) -> Self {
+        Self { report, fingerprint: 7, digest: None }
+    }
 }
 
 /// A report of a kind in a run, with nothing else to it.
@@ -109,7 +116,7 @@ impl Driver {
     /// Reports a step. Answers at once, or is held and answers later.
     pub(crate) fn trace(&mut self, report: Report) -> Seq {
         self.now += 1;
-        let (recorded, more) = self.session.trace(report, 7, true, moment(self.now), &|| Duration::ZERO);
+        let (recorded, more) = self.session.trace(Reported::of(report), true, moment(self.now), &|| Duration::ZERO);
         let seq = recorded.event.seq;
         if recorded.hold.is_none() {
             self.answers.push(recorded.answer.clone());

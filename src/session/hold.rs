@@ -1,9 +1,11 @@
 //! A hold: one Trace that waits, and how it ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Change, breakpoint::Gate};
-use crate::event::{Answer, Decision, Ended, Event, EventType, MAX_PAYLOAD_BYTES, Moment, Outcome, Role, Seq, Verb};
+use super::{Change, FORK, breakpoint::Gate};
+use crate::event::{
+    Answer, Decision, Ended, Event, EventType, MAX_PAYLOAD_BYTES, Moment, Outcome, Role, RunId, Seq, Verb,
+};
 
 /// Why a Trace waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub(crate) enum HoldReason {
     Pause,
     /// A breakpoint was hit.
     Breakpoint,
+    /// A fork asks before this tool call runs again.
+    Effect,
+    /// A fork's record does not have this step.
+    Divergence,
 }
 
 /// Why a verb is refused.
@@ -33,6 +39,47 @@ pub(crate) enum Refusal {
     TooManyBreakpoints(usize),
     #[error("request_id was used before with another body")]
     OtherBody,
+    #[error("there is no run {:?}", .0.as_str())]
+    NoRun(RunId),
+    #[error("there is no event {}", .0.0)]
+    NoEvent(Seq),
+    #[error("event {} belongs to another run than {:?}", .seq.0, .run.as_str())]
+    OtherRun { seq: Seq, run: RunId },
+    #[error("event {} is not retained any more", .0.0)]
+    Trimmed(Seq),
+    #[error("event {} does not accept {}, so its run cannot be forked here", .seq.0, .verb.name())]
+    NotForkable { seq: Seq, verb: Verb },
+    #[error("the run has no step that could be retraced or changed")]
+    NothingToRetrace,
+    #[error("event {} opens and closes nothing, so there is no data to change", .0.0)]
+    NothingToChange(Seq),
+    #[error("the secrets of run {:?} are masked, so it cannot be replayed", .0.as_str())]
+    Masked(RunId),
+    #[error("run {:?} was imported: it can be forked, not added to", .0.as_str())]
+    Imported(RunId),
+    #[error("there is a run {:?} already", .0.as_str())]
+    RunExists(RunId),
+}
+
+/// The record of a decision on an event that was not held, at the time of the event.
+pub(super) fn decided(event: &Event, decision: Decision) -> Ended {
+    // Both together fit a client's largest message; where they do not, the event of this number has the one.
+    let before = match &decision {
+        Decision::Edit { data: Some(after), .. } => {
+            Some(&event.data).filter(|before| before.json.len() + after.json.len() <= MAX_PAYLOAD_BYTES)
+        }
+        _ => None,
+    };
+    Ended {
+        seq: event.seq,
+        run_id: event.run_id.clone(),
+        outcome: Outcome::NotHeld,
+        before: before.cloned(),
+        decision,
+        actor: FORK.into(),
+        held_for: Duration::ZERO,
+        at: event.at,
+    }
 }
 
 /// One Trace that waits. It keeps its event, which may be trimmed from the trace meanwhile.
@@ -59,23 +106,8 @@ impl Hold {
         let refused = decision.is_none() && self.refuses;
         let decision = decision.unwrap_or_else(|| self.default.clone());
         let held_for = now.steady.saturating_sub(self.since.steady);
-        // Both together fit a client's largest message; where they do not, the event of this number has the one.
-        let before = match &decision {
-            Decision::Edit { data: Some(after), .. } => {
-                Some(&self.event.data).filter(|before| before.json.len() + after.json.len() <= MAX_PAYLOAD_BYTES)
-            }
-            _ => None,
-        };
-        let ended = Ended {
-            seq: self.event.seq,
-            run_id: self.event.run_id.clone(),
-            outcome,
-            decision: decision.clone(),
-            actor: actor.clone(),
-            held_for,
-            at: now.wall,
-            before: before.cloned(),
-        };
+        let ended =
+            Ended { outcome, actor: actor.clone(), held_for, at: now.wall, ..decided(&self.event, decision.clone()) };
         Change::Ended { ended: Arc::new(ended), answer: Answer { decision, refused, ..self.answer(outcome, now) } }
     }
 

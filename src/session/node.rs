@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::event::{Event, EventType, Role};
+use crate::event::{Event, EventType, Origin, Role};
 
 /// Open nodes kept per run. Beyond it the oldest is forgotten: an event that closes it then stays unpaired.
 const MAX_OPEN_NODES: usize = 1_024;
@@ -12,6 +12,8 @@ struct OpenNode {
     id: Arc<str>,
     kind: EventType,
     name: Option<Arc<str>>,
+    /// Where its result will come from.
+    result: Origin,
 }
 
 /// The nodes of one run that were opened and not closed yet, oldest first.
@@ -28,15 +30,28 @@ impl OpenNodes {
         matches.next().is_none().then(|| only.id.clone())
     }
 
-    /// Takes in what a recorded event opened or closed.
-    pub(super) fn see(&mut self, event: &Event) {
+    /// Where the result of the node comes from that a closing event closes.
+    pub(super) fn result_of(&self, kind: EventType, node: &str) -> Option<Origin> {
+        let fits = |open: &&OpenNode| &*open.id == node && kind.closes(open.kind);
+        self.0.iter().rfind(fits).map(|open| open.result)
+    }
+
+    /// A decision said where the result of the newest node with this id comes from.
+    pub(super) fn decided(&mut self, node: &str, result: Origin) {
+        if let Some(open) = self.0.iter_mut().rfind(|open| &*open.id == node) {
+            open.result = result;
+        }
+    }
+
+    /// Takes in what a recorded event opened or closed. `result` is where that of an opened node will come from.
+    pub(super) fn see(&mut self, event: &Event, result: Origin) {
         let Some(id) = &event.node_id else { return };
         match event.kind.role() {
             Role::Opens => {
                 if self.0.len() == MAX_OPEN_NODES {
                     self.0.pop_front();
                 }
-                self.0.push_back(OpenNode { id: id.clone(), kind: event.kind, name: event.name.clone() });
+                self.0.push_back(OpenNode { id: id.clone(), kind: event.kind, name: event.name.clone(), result });
             }
             // The newest first: concurrent steps close in any order, nested ones from the inside.
             Role::Closes => {

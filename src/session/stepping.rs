@@ -37,6 +37,11 @@ impl Lineage {
         event.parent_id.clone().or_else(|| self.parents.get(event.node_id.as_ref()?).cloned())
     }
 
+    /// The node above one that events were reported of.
+    pub(super) fn above(&self, node: &str) -> Option<Arc<str>> {
+        self.parents.get(node).cloned()
+    }
+
     /// How many nodes lie above, as far as they were reported.
     pub(super) fn depth(&self, node: Option<&Arc<str>>, parent: Option<&Arc<str>>) -> u32 {
         let mut above = parent.or_else(|| self.parents.get(node?));

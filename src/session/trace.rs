@@ -8,12 +8,27 @@ use std::{
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
-    breakpoint::{Gate, Hits, Subject, label},
+    breakpoint::{Gate, Hits, Subject, label, stop},
+    fork::Verdict,
+    hold::decided,
 };
-use crate::event::{
-    Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Outcome, Payload, Report, Role, Seq,
-    Surroundings,
+use crate::{
+    content::digest::Digest,
+    event::{
+        Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Origin, Payload, Report, Role, Seq,
+        Surroundings,
+    },
 };
+
+/// A step as it comes to the session.
+#[derive(Debug)]
+pub(crate) struct Reported {
+    pub(crate) report: Report,
+    /// Of the body, where the request has an id.
+    pub(crate) fingerprint: u64,
+    /// Of the content, where its run retraces another and the step opens something.
+    pub(crate) digest: Option<Digest>,
+}
 
 impl Session {
     /// Numbers a reported step, finds its node and says whether it is held; and what else comes of it.
@@ -23,41 +38,52 @@ impl Session {
     /// steady one, for the budget of conditions.
     pub(crate) fn trace(
         &self,
-        report: Report,
-        fingerprint: u64,
+        reported: Reported,
         room: bool,
         now: Moment,
         clock: &dyn Fn() -> Duration,
     ) -> (Recorded, Vec<Change>) {
+        let Reported { report, fingerprint, digest } = reported;
         let may_hold = report.may_hold;
         let run = self.runs.get(&report.run_id);
-        let (event, likeness) = self.event(report, run, now);
+        let (mut event, likeness) = self.event(report, run, now);
+        let verdict = match event.kind.role() {
+            Role::Opens => run.and_then(|run| Some(run.fork.as_ref()?.judge(&event, digest.as_ref(), &run.lineage))),
+            Role::Closes | Role::Neither => None,
+        };
+        let (found, result) = verdict.as_ref().map_or((None, Origin::Live), |verdict| (verdict.found, verdict.result));
+        if let Some(verdict) = &verdict {
+            event.origin = verdict.origin;
+            let replay = Some(&verdict.replay).filter(|replay| replay.source.is_some() || replay.divergence.is_some());
+            event.replay = replay.cloned().map(Box::new);
+        }
         let event = Arc::new(event);
         let aborted = run.and_then(|run| run.aborted.clone());
-        let mut answer = Answer {
-            seq: event.seq,
-            total: self.total() + 1,
-            run_id: event.run_id.clone(),
-            node_id: event.node_id.clone(),
-            outcome: Outcome::NotHeld,
-            held_for: Duration::ZERO,
-            decision: aborted.map_or(Decision::Proceed, |reason| Decision::Abort { reason }),
-            refused: false,
-        };
-        let hits = match answer.decision == Decision::Proceed && !self.breakpoints.is_empty() {
+        let mut answer = Answer::passed(&event, self.total() + 1);
+        let is_aborted = aborted.is_some();
+        let hits = match !is_aborted && !self.breakpoints.is_empty() {
             true => self.hits(&event, clock),
             false => Hits::default(),
         };
         // What asks never to be held is held at a gate all the same.
-        let hold = self.hold_for(&event, run, &hits, &answer).filter(|hold| may_hold || hold.gate.is_some());
-        if let Some(hold) = &hold {
+        let hold = self.hold_for(&event, run, &hits, verdict.as_ref(), answer.total);
+        let hold = hold.filter(|hold| !is_aborted && (may_hold || hold.gate.is_some()));
+        if let Some(reason) = aborted {
+            answer.decision = Decision::Abort { reason };
+        } else if let Some(hold) = &hold {
             (answer.decision, answer.refused) = (hold.default.clone(), hold.refuses);
+        } else if let Some(verdict) = verdict {
+            (answer.decision, answer.refused) = (verdict.default, verdict.refuses);
         }
         let wanted = hold.is_some();
         let hold = hold.filter(|_| room && self.holds.len() < self.max_holds).map(|hold| Hold { since: now, ..hold });
         let over_limit = wanted && hold.is_none();
-        let more = self.consequences(&event, run, hits, hold.is_some(), now);
-        (Recorded { event, hold, fingerprint, answer, likeness, over_limit }, more)
+        let mut more = self.consequences(&event, run, hits, hold.is_some(), now);
+        // Nobody sees an answer to a step that was not held, unless it is written down.
+        if hold.is_none() && !is_aborted && answer.decision != Decision::Proceed {
+            more.insert(0, Change::Decided(Arc::new(decided(&event, answer.decision.clone()))));
+        }
+        (Recorded { event, hold, fingerprint, answer, likeness, over_limit, result, found }, more)
     }
 
     /// The event that a report becomes, and what it opened as a number.
@@ -85,6 +111,8 @@ impl Session {
             run_tokens: run.map_or(0, |run| run.tokens).saturating_add(tokens),
             run_elapsed_ms: run.map_or(0, |run| run.worked_ms(now)),
         };
+        let closes = node_id.as_ref().filter(|_| report.kind.role() == Role::Closes);
+        let origin = closes.and_then(|node| run?.open.result_of(report.kind, node)).unwrap_or_default();
         let event = Event {
             seq,
             at: now.wall,
@@ -104,6 +132,8 @@ impl Session {
             recorded_at: now.steady,
             by_breakpoint: false,
             context,
+            origin,
+            replay: None,
         };
         (event, likeness)
     }
@@ -118,27 +148,54 @@ impl Session {
     }
 
     /// The hold of an event, if it is to stop.
-    fn hold_for(&self, event: &Arc<Event>, run: Option<&Run>, hits: &Hits, answer: &Answer) -> Option<Hold> {
-        if answer.decision != Decision::Proceed {
-            return None;
-        }
+    fn hold_for(
+        &self,
+        event: &Arc<Event>,
+        run: Option<&Run>,
+        hits: &Hits,
+        verdict: Option<&Verdict>,
+        total: u64,
+    ) -> Option<Hold> {
         let mode = run.and_then(|run| run.mode.as_ref()).unwrap_or(&self.mode);
+        let asks = verdict.and_then(|verdict| verdict.asks);
+        let retraced = match (run.and_then(|run| run.fork.as_ref()), verdict) {
+            (None, _) => false,
+            (Some(_), Some(verdict)) => verdict.retraced,
+            // The closing of what was served, and whatever belongs to no step before the fork point.
+            (Some(fork), None) => {
+                let of_no_step = event.node_id.is_none() || event.kind.role() == Role::Neither;
+                event.origin == Origin::Recorded || (of_no_step && fork.retraces())
+            }
+        };
         let reason = match mode {
+            _ if asks.is_some() => asks?,
             _ if !hits.stops.is_empty() => HoldReason::Breakpoint,
+            _ if retraced => return None,
             Mode::Paused(reason) if self.attached => *reason,
             Mode::Stepping(node) if self.attached && run?.lineage.reaches(event, node) => HoldReason::Step,
             _ => return None,
         };
-        let (default, obeys) = hits.gate.map_or((Decision::Proceed, true), |_| Gate::default_for(event));
+        // A gate fails closed, but before what runs nothing anyway.
+        let (default, refuses) = match verdict {
+            Some(verdict) if verdict.served || asks.is_some() || hits.gate.is_none() => {
+                (verdict.default.clone(), verdict.refuses)
+            }
+            _ if hits.gate.is_some() => {
+                let (default, obeys) = stop(event.accepts, "nobody approved this step");
+                (default, !obeys)
+            }
+            _ => (Decision::Proceed, false),
+        };
+        let asked = asks.map(|_| Gate::default());
         Some(Hold {
             event: event.clone(),
             reason,
             since: Moment::default(),
-            total: answer.total,
+            total,
             default,
-            refuses: !obeys,
+            refuses,
             breakpoints: hits.stops.clone(),
-            gate: hits.gate,
+            gate: hits.gate.map_or(asked, |gate| Some(asked.map_or(gate, |asked| gate.stricter(asked)))),
         })
     }
 
@@ -185,18 +242,19 @@ impl Session {
             recorded_at: now.steady,
             by_breakpoint: true,
             context: Surroundings { repeats: 0, run_events: context.run_events + after, ..context },
+            origin: Origin::Live,
+            replay: None,
         };
-        let answer = Answer {
-            seq: line.seq,
-            total: self.total() + 1 + after,
-            run_id: line.run_id.clone(),
-            node_id: line.node_id.clone(),
-            outcome: Outcome::NotHeld,
-            held_for: Duration::ZERO,
-            decision: Decision::Proceed,
-            refused: false,
-        };
-        Recorded { event: Arc::new(line), hold: None, fingerprint: 0, answer, likeness: 0, over_limit: false }
+        let answer = Answer::passed(&line, self.total() + 1 + after);
+        Recorded::of(Arc::new(line), answer)
+    }
+}
+
+impl Recorded {
+    /// An event that nobody waits for.
+    pub(super) fn of(event: Arc<Event>, answer: Answer) -> Self {
+        let (likeness, fingerprint, over_limit) = (0, 0, false);
+        Self { event, hold: None, fingerprint, answer, likeness, over_limit, result: Origin::Live, found: None }
     }
 }
 

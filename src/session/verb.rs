@@ -5,11 +5,26 @@
 use std::sync::Arc;
 
 use super::{
-    Change, Hold, HoldReason, Mode, NOBODY, Part, Refusal, Session,
+    Change, Forked, Hold, HoldReason, Imported, Mode, NOBODY, Part, Recorded, Refusal, Session,
     breakpoint::{Breakpoint, MAX_BREAKPOINTS, Spec},
     condition::Condition,
+    fork::MAX_FORKS,
 };
-use crate::event::{Decision, Event, Moment, Outcome, Role, RunId, Seq};
+use crate::event::{Answer, Decision, Ended, Event, Moment, Outcome, Role, RunId, Seq};
+
+/// Why the run of a fork is aborted that had to make room.
+const FORGOTTEN: &str = "this fork was forgotten, since there are too many: fork again";
+
+/// One line of a run that comes out of a file. Numbers and the run are given when it is taken in.
+#[derive(Debug)]
+pub(crate) enum Line {
+    Event(Box<Event>),
+    /// A decision on an event of the same file, by its place in it, from 1.
+    Decision {
+        ordinal: u64,
+        ended: Box<Ended>,
+    },
+}
 
 /// How far a step goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +125,46 @@ impl Session {
         changes.push(hold.end(Outcome::Released, Some(decision), actor, now));
         changes.extend(self.move_by_one());
         Ok(changes)
+    }
+
+    /// Makes a fork, whose plan was made of the record as it is now. At most `most_bytes` of the source's are kept
+    /// for all forks together: the forks that were silent the longest make room.
+    pub(crate) fn fork(&self, forked: Arc<Forked>, most_bytes: usize) -> Vec<Change> {
+        let mut forks: Vec<_> = self.runs.iter().filter_map(|(id, run)| Some((id, run.fork.as_ref()?))).collect();
+        forks.sort_by_key(|(_, fork)| std::cmp::Reverse(fork.last_used));
+        let mut bytes = forked.plan.bytes + forks.iter().map(|(_, fork)| fork.bytes()).sum::<usize>();
+        let mut changes = Vec::new();
+        while forks.len() >= MAX_FORKS || bytes > most_bytes {
+            let Some((id, fork)) = forks.pop() else { break };
+            bytes -= fork.bytes();
+            changes.push(Change::Aborted { run: id.clone(), reason: FORGOTTEN.into() });
+            changes.push(Change::ForkGone(id.clone()));
+        }
+        changes.push(Change::Forked(forked));
+        changes
+    }
+
+    /// Takes a run in that came out of a file: its events with the decisions on them, in order.
+    pub(crate) fn import(&self, run: &RunId, file: Arc<Imported>, lines: Vec<Line>, now: Moment) -> Vec<Change> {
+        let mut changes = vec![Change::Imported { run: run.clone(), file }];
+        let first = self.next;
+        let mut events = 0;
+        for line in lines {
+            changes.push(match line {
+                Line::Event(event) => {
+                    let seq = Seq(first + events);
+                    events += 1;
+                    let event = Event { seq, run_id: run.clone(), recorded_at: now.steady, ..*event };
+                    let answer = Answer::passed(&event, self.total() + events);
+                    Change::Recorded(Recorded::of(Arc::new(event), answer))
+                }
+                Line::Decision { ordinal, ended } => {
+                    let seq = Seq(first + ordinal - 1);
+                    Change::Decided(Arc::new(Ended { seq, run_id: run.clone(), ..*ended }))
+                }
+            });
+        }
+        changes
     }
 
     /// Drops the trace and lets everybody go. Modes and subscribers stay, aborts go.

@@ -40,6 +40,7 @@ fn read(log: &dyn Log, from: u64, most: usize) -> Vec<(u64, String, String)> {
     let word = |entry: &Entry| match entry {
         Entry::Event(event) => format!("event {}", event.seq.0),
         Entry::Ended(ended) => format!("ended {}", ended.seq.0),
+        Entry::Forked(forked) => format!("forked {}", forked.run_id.as_str()),
     };
     records
         .iter()

@@ -51,7 +51,7 @@ impl Log for MemoryLog {
             match &front.value.entry {
                 Entry::Event(_) if trimmed.is_some() => break,
                 Entry::Event(event) => trimmed = Some(event.clone()),
-                Entry::Ended(_) => {}
+                Entry::Ended(_) | Entry::Forked(_) => {}
             }
             self.bytes -= front.value.entry.bytes();
             self.records.pop_front();

@@ -86,6 +86,7 @@ async fn an_event_frame_gives_everything_back() {
     }
     expected["seq"] = json!(1);
     expected["ts"] = Value::Null;
+    expected["origin"] = json!("live");
     assert_eq!(got, expected);
 }
 

@@ -207,6 +207,7 @@ impl Watch {
                     Frame::Position(at) => json!(["position", at.position, at.total]),
                     Frame::Cleared(_) => json!(["clear"]),
                     Frame::Gap(gap) => panic!("nothing was trimmed: {gap:?}"),
+                    Frame::Forked(forked) => panic!("nobody forked: {forked:?}"),
                     Frame::Decision(made) => {
                         let outcome = name(made.outcome().as_str_name(), "OUTCOME_");
                         json!(["decision", made.seq, outcome, decision(made.decision)])

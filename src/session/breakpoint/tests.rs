@@ -194,7 +194,8 @@ fn what_is_slow_again_and_again_is_switched_off() {
     let slow = Cell::new(Duration::ZERO);
     let clock = || slow.replace(slow.get() + Duration::from_millis(6));
     for _ in 0..4 {
-        let (recorded, more) = driver.session.trace(call("t", "{}"), 0, true, moment(1), &clock);
+        let (recorded, more) =
+            driver.session.trace(crate::session::trace::Reported::of(call("t", "{}")), true, moment(1), &clock);
         driver.run(|_| std::iter::once(Change::Recorded(recorded)).chain(more).collect());
     }
     let breakpoint = driver.session.breakpoints().next().expect("one");

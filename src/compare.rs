@@ -1,0 +1,291 @@
+//! Two runs side by side: their events aligned by content, and what differs field by field.
+//!
+//! Events are equal where their type, name and data (or the agent's own match key) are. The alignment is a diff over
+//! those; what is left between equal parts is paired by type and name.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
+
+use imara_diff::{Algorithm, Diff, InternedInput};
+
+use crate::{
+    content::{
+        difference::{self, Field, MAX_FIELDS},
+        digest::{self, Digest},
+    },
+    event::{Event, EventType, History, RunId, Seq},
+};
+
+/// Field differences that one answer carries, in bytes; it must fit a client's largest message.
+const MAX_FIELD_BYTES: usize = 2 * 1024 * 1024;
+/// Models that the figures of a run name.
+const MAX_MODELS: usize = 20;
+
+/// How events of two runs stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Equal,
+    Changed,
+    Left,
+    Right,
+}
+
+/// Events that stand to each other in one way. Where both sides are given they are pairs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) left: Vec<Seq>,
+    pub(crate) right: Vec<Seq>,
+    /// The first fields that differ in a changed pair.
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A run in figures.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) events: u64,
+    pub(crate) prompts: u64,
+    pub(crate) tool_calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) tokens: u64,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    /// Without the time that it was held.
+    pub(crate) elapsed: Duration,
+    pub(crate) models: Vec<Box<str>>,
+}
+
+/// Two runs compared.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) left: (RunId, Figures),
+    pub(crate) right: (RunId, Figures),
+    /// Both in order.
+    pub(crate) rows: Vec<Row>,
+    /// There were more differences than one answer can carry.
+    pub(crate) fields_omitted: bool,
+}
+
+impl Comparison {
+    /// Pairs, or lone events, of one kind.
+    pub(crate) fn count(&self, kind: Kind) -> u64 {
+        let rows = self.rows.iter().filter(|row| row.kind == kind);
+        rows.map(|row| row.left.len().max(row.right.len()) as u64).sum()
+    }
+
+    /// The first row that is not equal.
+    pub(crate) fn first_divergence(&self) -> Option<u32> {
+        self.rows.iter().position(|row| row.kind != Kind::Equal).map(|index| index as u32)
+    }
+}
+
+/// Aligns two runs.
+pub(crate) fn compare((left_id, left): (RunId, &History), (right_id, right): (RunId, &History)) -> Comparison {
+    let mut input = InternedInput::<Digest>::default();
+    input.update_before(left.iter().map(|(event, _)| content(event)));
+    input.update_after(right.iter().map(|(event, _)| content(event)));
+    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let mut rows = Rows { left, right, rows: Vec::new(), bytes: 0, omitted: false };
+    let (mut left_at, mut right_at) = (0, 0);
+    for hunk in diff.hunks() {
+        rows.equal(left_at..hunk.before.start as usize, right_at);
+        rows.different(range(hunk.before.clone()), range(hunk.after.clone()));
+        (left_at, right_at) = (hunk.before.end as usize, hunk.after.end as usize);
+    }
+    rows.equal(left_at..left.len(), right_at);
+    Comparison {
+        left: (left_id, figures(left)),
+        right: (right_id, figures(right)),
+        rows: rows.rows,
+        fields_omitted: rows.omitted,
+    }
+}
+
+fn content(event: &Event) -> Digest {
+    digest::step(event.kind, event.name.as_deref(), event.match_key.as_deref(), &event.data, &[])
+}
+
+fn range(range: Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+struct Rows<'a> {
+    left: &'a History,
+    right: &'a History,
+    rows: Vec<Row>,
+    /// Of the fields so far.
+    bytes: usize,
+    omitted: bool,
+}
+
+impl Rows<'_> {
+    /// Pairs with the same content, which may still differ in what lies beside it.
+    fn equal(&mut self, left: Range<usize>, right: usize) {
+        for (index, left) in left.enumerate() {
+            self.pair(left, right + index, false);
+        }
+    }
+
+    /// What lies between: paired by type and name, and the rest on its own.
+    fn different(&mut self, left: Range<usize>, right: Range<usize>) {
+        let kind = |source: &History, index: usize| {
+            let event = &source[index].0;
+            Some((event.kind, event.name.clone()))
+        };
+        let mut input = InternedInput::default();
+        input.update_before(left.clone().map(|index| kind(self.left, index)));
+        input.update_after(right.clone().map(|index| kind(self.right, index)));
+        let diff = Diff::compute(Algorithm::Histogram, &input);
+        let (mut left_at, mut right_at) = (left.start, right.start);
+        for (before, after) in diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))) {
+            for index in left_at..left.start + before.start {
+                self.pair(index, right_at + (index - left_at), true);
+            }
+            self.alone(Kind::Left, left.start + before.start..left.start + before.end);
+            self.alone(Kind::Right, right.start + after.start..right.start + after.end);
+            (left_at, right_at) = (left.start + before.end, right.start + after.end);
+        }
+        for index in left_at..left.end {
+            self.pair(index, right_at + (index - left_at), true);
+        }
+    }
+
+    fn pair(&mut self, left: usize, right: usize, look_inside: bool) {
+        let (left, right) = (&self.left[left].0, &self.right[right].0);
+        let model = |event: &Event| event.details.as_ref().and_then(|details| details.model.clone());
+        let labels = [
+            Field::label("model", model(left).as_deref(), model(right).as_deref()),
+            Field::label("match_key", left.match_key.as_deref(), right.match_key.as_deref()),
+        ];
+        let mut fields: Vec<_> = labels.into_iter().flatten().collect();
+        if !look_inside && fields.is_empty() {
+            self.add(Kind::Equal, [left.seq], [right.seq]);
+            return;
+        }
+        if self.bytes > MAX_FIELD_BYTES {
+            self.omitted = true;
+            fields.clear();
+        } else if look_inside {
+            fields.extend(difference::between(&left.data.json, &right.data.json, &[]).fields);
+            fields.truncate(MAX_FIELDS);
+        }
+        self.bytes += fields.iter().map(Field::bytes).sum::<usize>();
+        self.rows.push(Row { kind: Kind::Changed, left: vec![left.seq], right: vec![right.seq], fields });
+    }
+
+    fn alone(&mut self, kind: Kind, range: Range<usize>) {
+        for index in range {
+            match kind {
+                Kind::Left => self.add(kind, [self.left[index].0.seq], []),
+                _ => self.add(kind, [], [self.right[index].0.seq]),
+            }
+        }
+    }
+
+    /// Adds to the row before, where that is of the same kind.
+    fn add<const L: usize, const R: usize>(&mut self, kind: Kind, left: [Seq; L], right: [Seq; R]) {
+        match self.rows.last_mut() {
+            Some(row) if row.kind == kind => {
+                row.left.extend(left);
+                row.right.extend(right);
+            }
+            _ => self.rows.push(Row { kind, left: left.into(), right: right.into(), fields: Vec::new() }),
+        }
+    }
+}
+
+fn figures(source: &History) -> Figures {
+    let mut figures = Figures { events: source.len() as u64, ..Figures::default() };
+    let mut models = BTreeSet::new();
+    for (event, _) in source {
+        match event.kind {
+            EventType::Prompt => figures.prompts += 1,
+            EventType::ToolCall => figures.tool_calls += 1,
+            EventType::Error => figures.errors += 1,
+            EventType::Response | EventType::ToolResult | EventType::Log => {}
+        }
+        let Some(details) = &event.details else { continue };
+        figures.tokens = figures.tokens.saturating_add(details.tokens());
+        figures.input_tokens = figures.input_tokens.saturating_add(details.input_tokens.unwrap_or(0));
+        figures.output_tokens = figures.output_tokens.saturating_add(details.output_tokens.unwrap_or(0));
+        models.extend(details.model.clone());
+    }
+    figures.models = models.into_iter().take(MAX_MODELS).collect();
+    let elapsed = |(event, _): &(Arc<Event>, _)| event.context.run_elapsed_ms;
+    let (first, last) = (source.first().map_or(0, elapsed), source.last().map_or(0, elapsed));
+    figures.elapsed = Duration::from_millis(last.saturating_sub(first));
+    figures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Details, Form, Payload, Report},
+        session::fixtures::{Driver, report, run_id},
+    };
+
+    /// A run of steps, each a type and its data; and a model, where there is one.
+    fn run(id: &str, steps: &[(EventType, &str, Option<&str>)]) -> History {
+        let mut driver = Driver::new();
+        for (kind, json, model) in steps {
+            let details = Details { model: model.map(Into::into), token_count: Some(5), ..Details::default() };
+            let data = Payload { json: (*json).into(), form: Form::Json };
+            driver.trace(Report { data, details, ..report(*kind, id) });
+        }
+        driver.events.into_iter().map(|event| (event, None)).collect()
+    }
+
+    fn rows(left: &History, right: &History) -> Vec<(Kind, usize, usize)> {
+        let compared = compare((run_id("l"), left), (run_id("r"), right));
+        compared.rows.iter().map(|row| (row.kind, row.left.len(), row.right.len())).collect()
+    }
+
+    use EventType::{Log, Prompt, Response, ToolCall};
+
+    #[test]
+    fn equal_steps_align_and_the_rest_is_paired_by_type() {
+        let left = run(
+            "l",
+            &[
+                (Prompt, r#"{"q":1}"#, None),
+                (Response, r#"{"a":1}"#, None),
+                (ToolCall, r#"{"x":1}"#, None),
+                (Log, "{}", None),
+            ],
+        );
+        let right = run(
+            "r",
+            &[
+                (Prompt, r#"{"q":1.0}"#, None),
+                (Response, r#"{"a":2}"#, None),
+                (Prompt, r#"{"q":2}"#, None),
+                (Log, "{}", None),
+            ],
+        );
+        let expected =
+            [(Kind::Equal, 1, 1), (Kind::Changed, 1, 1), (Kind::Left, 1, 0), (Kind::Right, 0, 1), (Kind::Equal, 1, 1)];
+        assert_eq!(rows(&left, &right), expected);
+        let compared = compare((run_id("l"), &left), (run_id("r"), &right));
+        assert_eq!((compared.first_divergence(), compared.count(Kind::Equal)), (Some(1), 2));
+        let field = &compared.rows[1].fields[0];
+        assert_eq!((&*field.path, &*field.left, &*field.right), ("$.a", "1", "2"));
+    }
+
+    #[test]
+    fn the_same_data_for_another_model_is_a_change() {
+        let left = run("l", &[(Prompt, "{}", Some("small"))]);
+        let right = run("r", &[(Prompt, "{}", Some("large"))]);
+        let compared = compare((run_id("l"), &left), (run_id("r"), &right));
+        assert_eq!(compared.rows[0].kind, Kind::Changed);
+        assert_eq!(&*compared.rows[0].fields[0].path, "model");
+        assert_eq!((compared.left.1.tokens, &*compared.right.1.models[0]), (5, "large"));
+    }
+
+    #[test]
+    fn a_run_is_equal_to_itself_and_to_nothing_else() {
+        let steps = [(Prompt, r#"{"q":1}"#, None), (Response, r#"{"a":1}"#, None)];
+        assert_eq!(rows(&run("l", &steps), &run("r", &steps)), [(Kind::Equal, 2, 2)]);
+        assert_eq!(rows(&run("l", &steps), &Vec::new()), [(Kind::Left, 2, 0)]);
+        assert_eq!(rows(&Vec::new(), &Vec::new()), []);
+    }
+}

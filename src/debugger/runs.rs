@@ -1,0 +1,235 @@
+//! Whole runs: forking them, comparing them, writing them to a file and reading them from one.
+//!
+//! A run's records are taken under the agent's lock, as references; what is made of them is made outside of it. Each
+//! of these is slow for a large run: not for a task that must not block.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Debugger, agent::State, error::Error};
+use crate::{
+    compare::{Comparison, compare},
+    event::{AgentId, Ancestry, History, RunId, Seq},
+    export::{
+        read::{Damage, Read, Reader, Room},
+        write::Writer,
+    },
+    session::{
+        Forked, Refusal,
+        fork::{self, plan::Plan},
+    },
+    store::{Entry, SharedRecord},
+};
+
+/// Records that are taken at a time.
+const BATCH: usize = 1_024;
+
+/// What a run's import came to.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) run_id: RunId,
+    pub(crate) events: u64,
+    /// The first and the last.
+    pub(crate) seqs: Option<(Seq, Seq)>,
+}
+
+impl Debugger {
+    /// Makes a fork.
+    pub(crate) fn fork(&self, id: &AgentId, spec: fork::Spec, actor: &Arc<str>) -> Result<Arc<Forked>, Error> {
+        let missing = || Error::from(Refusal::NoEvent(spec.seq));
+        let source = self.with_known(id, |_, state| source_of(state, &spec)).ok_or_else(missing)?;
+        let (epoch, records) = source?;
+        let plan = Arc::new(Plan::build(&history(&records), spec.clone())?);
+        let made = self.with_known(id, |agent, state| {
+            // What was cleared meanwhile cannot be forked any more.
+            if *state.session.epoch() != epoch {
+                return Err(missing());
+            }
+            let forked = Arc::new(Forked {
+                run_id: new_run(state)?,
+                ancestry: Ancestry { run_id: plan.source.clone(), seq: Some(plan.at), ordinal: plan.ordinal },
+                plan,
+                actor: actor.clone(),
+                at: self.0.now().wall,
+            });
+            let changes = state.session.fork(forked.clone(), self.0.limits.max_bytes_per_agent);
+            agent.touch(&self.0);
+            agent.execute(state, changes);
+            Ok(forked)
+        });
+        made.ok_or_else(missing)?
+    }
+
+    /// Aligns two runs.
+    pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId) -> Result<Comparison, Error> {
+        let records = |run: &RunId| {
+            let records = self.with_known(id, |_, state| records_of(state, run));
+            records.unwrap_or_else(|| Err(Refusal::NoRun(run.clone()).into()))
+        };
+        let (of_left, of_right) = (history(&records(left)?), history(&records(right)?));
+        Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
+    }
+
+    /// Writes a run to a file, piece by piece.
+    pub(crate) fn export(&self, id: &AgentId, run: &RunId, mask: bool) -> Result<Writer, Error> {
+        let taken = self.with_known(id, |_, state| {
+            let view = state.session.run_view(run).ok_or_else(|| Refusal::NoRun(run.clone()))?;
+            Ok::<_, Error>((view, records_of(state, run)?))
+        });
+        let (view, records) = taken.unwrap_or_else(|| Err(Refusal::NoRun(run.clone()).into()))?;
+        Ok(Writer::new(view, records, mask))
+    }
+
+    /// A reader for a file that is to be imported, bounded by the room that there is.
+    pub(crate) fn reader(&self, id: &AgentId, run: Option<&RunId>) -> Result<Reader, Error> {
+        if self.0.is_closing() {
+            return Err(Error::ShuttingDown);
+        }
+        let limits = &self.0.limits;
+        let (events, bytes) = self
+            .with_known(id, |_, state| {
+                if let Some(run) = run {
+                    vacant(state, run)?;
+                }
+                Ok::<_, Error>((state.session.total(), state.log.bytes()))
+            })
+            .unwrap_or(Ok((0, 0)))?;
+        Ok(Reader::new(Room {
+            events: (limits.max_events_per_agent as u64).saturating_sub(events),
+            bytes: limits.max_bytes_per_agent.saturating_sub(bytes) as u64,
+        }))
+    }
+
+    /// Takes in what was read, under its own id or another: all of it, or nothing.
+    pub(crate) fn import(&self, id: &AgentId, run: Option<RunId>, read: Read) -> Result<Taken, Error> {
+        let run_id = run.unwrap_or_else(|| read.run_id.clone());
+        let limits = &self.0.limits;
+        let fits = |events: u64, bytes: u64| {
+            events <= limits.max_events_per_agent as u64 && bytes <= limits.max_bytes_per_agent as u64
+        };
+        let no_room = || Error::NoRoom("the run would push recorded events out".to_owned());
+        // Before an agent is made for it.
+        if !fits(read.events, read.bytes) {
+            return Err(no_room());
+        }
+        while self.bytes() as u64 + read.bytes > limits.max_bytes as u64 {
+            if !self.evict_idle(id) {
+                return Err(no_room());
+            }
+        }
+        self.with_agent(id, |agent, state| {
+            if self.0.is_closing() {
+                return Err(Error::ShuttingDown);
+            }
+            vacant(state, &run_id)?;
+            if !fits(state.session.total() + read.events, state.log.bytes() as u64 + read.bytes) {
+                return Err(no_room());
+            }
+            let before = state.session.next();
+            let now = self.0.now();
+            let changes = state.session.import(&run_id, Arc::new(read.file), read.lines, now);
+            agent.touch(&self.0);
+            state.last_event = Some(now.wall);
+            agent.execute(state, changes);
+            let seqs = (read.events > 0).then(|| (before, Seq(before.0 + read.events - 1)));
+            Ok(Taken { run_id, events: read.events, seqs })
+        })
+    }
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        match damage.too_large {
+            true => Self::NoRoom(damage.to_string()),
+            false => Self::File(damage),
+        }
+    }
+}
+
+/// The records of the run that an event belongs to, and the epoch that they are of.
+fn source_of(state: &State, spec: &fork::Spec) -> Result<(Arc<str>, Vec<SharedRecord>), Error> {
+    let seq = spec.seq;
+    if seq.0 >= state.session.epoch_first() && seq.0 < state.session.first() {
+        return Err(Refusal::Trimmed(seq).into());
+    }
+    let of_event = |record: &SharedRecord| match &record.value.entry {
+        Entry::Event(event) if event.seq == seq => Some(event.run_id.clone()),
+        _ => None,
+    };
+    let mut run = None;
+    each(state, |record| run = run.take().or_else(|| of_event(record)));
+    let run = run.ok_or(Refusal::NoEvent(seq))?;
+    if let Some(wanted) = spec.run.as_ref().filter(|wanted| **wanted != run) {
+        return Err(Refusal::OtherRun { seq, run: wanted.clone() }.into());
+    }
+    let imported = state.session.run_view(&run).and_then(|view| view.imported);
+    if imported.is_some_and(|file| file.masked.is_some()) {
+        return Err(Refusal::Masked(run).into());
+    }
+    Ok((state.session.epoch().clone(), records_of(state, &run)?))
+}
+
+/// The retained records of one run, in order.
+fn records_of(state: &State, run: &RunId) -> Result<Vec<SharedRecord>, Error> {
+    let mut records = Vec::new();
+    each(state, |record| {
+        if record.value.entry.run_id() == run {
+            records.push(record.clone());
+        }
+    });
+    match records.is_empty() {
+        true => Err(Refusal::NoRun(run.clone()).into()),
+        false => Ok(records),
+    }
+}
+
+/// Looks at every record in order.
+fn each(state: &State, mut look: impl FnMut(&SharedRecord)) {
+    let (mut at, end) = (state.log.start(), state.log.end());
+    let mut batch = Vec::with_capacity(BATCH);
+    while at < end {
+        state.log.read(at, BATCH, &mut batch);
+        at.0 += batch.len().max(1) as u64;
+        batch.iter().for_each(&mut look);
+        batch.clear();
+    }
+}
+
+/// Events with the decisions on them.
+fn history(records: &[SharedRecord]) -> History {
+    let mut history = History::new();
+    let mut places = HashMap::new();
+    for record in records {
+        match &record.value.entry {
+            Entry::Event(event) => {
+                places.insert(event.seq, history.len());
+                history.push((event.clone(), None));
+            }
+            Entry::Ended(ended) => {
+                if let Some(place) = places.get(&ended.seq) {
+                    history[*place].1 = Some(ended.clone());
+                }
+            }
+            Entry::Forked(_) => {}
+        }
+    }
+    history
+}
+
+/// Refuses a run that there is already.
+fn vacant(state: &State, run: &RunId) -> Result<(), Error> {
+    match state.session.run_view(run) {
+        Some(_) => Err(Refusal::RunExists(run.clone()).into()),
+        None => Ok(()),
+    }
+}
+
+/// A run id that no run of this agent has.
+fn new_run(state: &State) -> Result<RunId, Error> {
+    loop {
+        let random = getrandom::u32().unwrap_or(state.session.next().0 as u32);
+        let run = RunId::parse(&format!("fork-{random:08x}")).map_err(|problem| Error::invalid("run_id", problem))?;
+        if vacant(state, &run).is_ok() {
+            return Ok(run);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Writing the file: piece by piece, from records that are shared with the log and not copied.
+
+use std::{borrow::Cow, collections::HashMap, fmt::Write as _};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::format::{
+    Context, DecisionLine, DivergenceLine, End, EventLine, FORMAT, FieldLine, ForkedFrom, Line, Manifest, Milliseconds,
+    Seconds, VERSION,
+};
+use crate::{
+    content::mask::{self, Masked},
+    event::{Decision, Details, Ended, Event, Form, Payload, Seq},
+    session::RunView,
+    store::{Entry, SharedRecord},
+};
+
+/// A piece is handed out when it is this long.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// One run, about to be written.
+pub(crate) struct Writer {
+    run: RunView,
+    /// Its events and decisions, in order.
+    records: std::vec::IntoIter<SharedRecord>,
+    /// Which event of the run each one is, from 1.
+    ordinals: HashMap<Seq, u64>,
+    counts: Counts,
+    mask: bool,
+    sha: Sha256,
+    part: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Manifest,
+    Records,
+    End,
+}
+
+/// What the manifest says of the lines that follow.
+#[derive(Default)]
+struct Counts {
+    events: u64,
+    decisions: u64,
+    bytes: u64,
+    truncated: bool,
+    masked: Masked,
+}
+
+impl Writer {
+    /// Looks at all records once, for the manifest: slow for a large run, and slower with masking.
+    pub(crate) fn new(run: RunView, mut records: Vec<SharedRecord>, mask: bool) -> Self {
+        let mut ordinals = HashMap::new();
+        let mut counts = Counts::default();
+        let mut masker = Masker { on: mask, masked: Masked::new() };
+        records.retain(|record| match &record.value.entry {
+            Entry::Event(event) => {
+                counts.events += 1;
+                counts.truncated |= counts.events == 1 && event.context.run_events > 1;
+                ordinals.insert(event.seq, counts.events);
+                let metadata = event.details.as_ref().and_then(|details| details.metadata.as_ref());
+                for payload in [Some(&event.data), metadata].into_iter().flatten() {
+                    counts.bytes += masker.json(payload).len() as u64;
+                }
+                true
+            }
+            // What was decided on a trimmed event has nothing to belong to.
+            Entry::Ended(ended) if ordinals.contains_key(&ended.seq) => {
+                counts.decisions += 1;
+                for payload in [decided(&ended.decision), ended.before.as_ref()].into_iter().flatten() {
+                    counts.bytes += masker.json(payload).len() as u64;
+                }
+                if let Some(text) = said(&ended.decision) {
+                    masker.text(text);
+                }
+                true
+            }
+            Entry::Ended(_) | Entry::Forked(_) => false,
+        });
+        counts.masked = masker.masked;
+        // A run that was masked before it was imported says so again.
+        if let Some(masked) = run.imported.as_ref().and_then(|file| file.masked.as_ref()) {
+            for (rule, count) in masked {
+                *counts.masked.entry(rule.clone()).or_default() += count;
+            }
+        }
+        let part = Part::Manifest;
+        Self { run, records: records.into_iter(), ordinals, counts, mask, sha: Sha256::new(), part }
+    }
+
+    fn line(&mut self, line: &Line<'_>, piece: &mut Vec<u8>) {
+        let start = piece.len();
+        // Writing into memory does not fail, and no map here has keys that are no texts.
+        let _ = serde_json::to_writer(&mut *piece, line);
+        piece.push(b'\n');
+        self.sha.update(&piece[start..]);
+    }
+
+    fn manifest(&mut self, piece: &mut Vec<u8>) {
+        let imported = self.run.imported.clone();
+        let is_masked = self.mask || imported.as_ref().is_some_and(|file| file.masked.is_some());
+        let run_id = self.run.run_id.clone();
+        let ancestry = self.run.ancestry.clone();
+        let counts = std::mem::take(&mut self.counts);
+        let manifest = Manifest {
+            format: FORMAT.into(),
+            version: VERSION,
+            run_id: imported.as_ref().map_or(run_id.as_str(), |file| &*file.original).into(),
+            events: counts.events,
+            decisions: counts.decisions,
+            bytes: counts.bytes,
+            truncated: counts.truncated,
+            forked_from: ancestry
+                .as_ref()
+                .map(|ancestry| ForkedFrom { run_id: ancestry.run_id.as_str().into(), ordinal: ancestry.ordinal }),
+            masked: is_masked.then_some(counts.masked),
+        };
+        self.line(&Line::Manifest(manifest), piece);
+    }
+
+    fn record(&mut self, record: &SharedRecord, piece: &mut Vec<u8>) {
+        let mut masker = Masker { on: self.mask, masked: Masked::new() };
+        match &record.value.entry {
+            Entry::Event(event) => {
+                let Some(ordinal) = self.ordinals.get(&event.seq).copied() else { return };
+                let data = masker.raw(&event.data);
+                let metadata = event.details.as_ref().and_then(|details| details.metadata.as_ref());
+                let metadata = metadata.map(|metadata| (form(metadata), masker.raw(metadata)));
+                if let Some(data) = data.as_deref() {
+                    let metadata = metadata.as_ref().and_then(|(form, raw)| Some((*form, raw.as_deref()?)));
+                    let line = event_line(event, ordinal, data, metadata, self.mask);
+                    self.line(&Line::Event(Box::new(line)), piece);
+                }
+            }
+            Entry::Ended(ended) => {
+                let Some(ordinal) = self.ordinals.get(&ended.seq).copied() else { return };
+                let data = decided(&ended.decision).map(|data| (form(data), masker.raw(data)));
+                let before = ended.before.as_ref().map(|before| (form(before), masker.raw(before)));
+                let mut line = decision_line(ended, ordinal, &mut masker);
+                line.form = data.as_ref().map(|(form, _)| (*form).into());
+                line.data = data.as_ref().and_then(|(_, raw)| raw.as_deref());
+                line.before_form = before.as_ref().map(|(form, _)| (*form).into());
+                line.before = before.as_ref().and_then(|(_, raw)| raw.as_deref());
+                self.line(&Line::Decision(Box::new(line)), piece);
+            }
+            Entry::Forked(_) => {}
+        }
+    }
+}
+
+/// Pieces of the file, in order.
+impl Iterator for Writer {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.part == Part::End {
+            return None;
+        }
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        if self.part == Part::Manifest {
+            self.manifest(&mut piece);
+            self.part = Part::Records;
+        }
+        while piece.len() < PIECE_BYTES {
+            match self.records.next() {
+                Some(record) => self.record(&record, &mut piece),
+                None => {
+                    let mut sha256 = String::with_capacity(64);
+                    for byte in self.sha.clone().finalize() {
+                        let _ = write!(sha256, "{byte:02x}");
+                    }
+                    self.line(&Line::End(End { sha256 }), &mut piece);
+                    self.part = Part::End;
+                    break;
+                }
+            }
+        }
+        Some(piece.into())
+    }
+}
+
+/// Masks where it is asked to, and counts.
+struct Masker {
+    on: bool,
+    masked: Masked,
+}
+
+impl Masker {
+    fn json<'a>(&mut self, payload: &'a Payload) -> Cow<'a, str> {
+        let masked = if self.on { mask::json(&payload.json, &mut self.masked) } else { None };
+        masked.map_or(Cow::Borrowed(&*payload.json), Cow::Owned)
+    }
+
+    fn raw<'a>(&mut self, payload: &'a Payload) -> Option<Cow<'a, RawValue>> {
+        match self.json(payload) {
+            Cow::Borrowed(json) => serde_json::from_str(json).ok().map(Cow::Borrowed),
+            Cow::Owned(json) => RawValue::from_string(json).ok().map(Cow::Owned),
+        }
+    }
+
+    fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+        let masked = if self.on { mask::text(text, &mut self.masked) } else { None };
+        masked.map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+}
+
+fn form(payload: &Payload) -> &'static str {
+    match payload.form {
+        Form::Json => "json",
+        Form::Struct => "struct",
+    }
+}
+
+fn decided(decision: &Decision) -> Option<&Payload> {
+    match decision {
+        Decision::Edit { data, .. } | Decision::Fulfil { data } | Decision::Fail { data, .. } => data.as_ref(),
+        Decision::Proceed | Decision::Abort { .. } => None,
+    }
+}
+
+fn said(decision: &Decision) -> Option<&str> {
+    match decision {
+        Decision::Fail { message: text, .. } | Decision::Abort { reason: text } => Some(text),
+        Decision::Proceed | Decision::Edit { .. } | Decision::Fulfil { .. } => None,
+    }
+}
+
+fn event_line<'a>(
+    event: &'a Event,
+    ordinal: u64,
+    data: &'a RawValue,
+    metadata: Option<(&'static str, &'a RawValue)>,
+    mask: bool,
+) -> EventLine<'a> {
+    static NONE: std::sync::LazyLock<Details> = std::sync::LazyLock::new(Details::default);
+    let details = event.details.as_deref().unwrap_or(&NONE);
+    let at = &event.context;
+    let divergence = event.replay.as_ref().and_then(|replay| replay.divergence.as_ref());
+    EventLine {
+        ordinal,
+        at: Seconds(event.at.0),
+        r#type: event.kind.name().into(),
+        name: event.name.as_deref().map(Into::into),
+        node_id: event.node_id.as_deref().map(Into::into),
+        parent_id: event.parent_id.as_deref().map(Into::into),
+        start_ts: Seconds(event.start.0),
+        end_ts: details.end.map(|end| Seconds(end.0)),
+        duration_ms: details.duration.map(|span| Milliseconds(span.0)),
+        token_count: details.token_count,
+        input_tokens: details.input_tokens,
+        output_tokens: details.output_tokens,
+        model: details.model.as_deref().map(Into::into),
+        latency_ms: details.latency.map(|span| Milliseconds(span.0)),
+        replay_checkpoint: details.replay_checkpoint,
+        checkpoint_id: details.checkpoint_id.as_deref().map(Into::into),
+        effect: event.effect.name().map(Into::into),
+        match_key: event.match_key.as_deref().map(Into::into),
+        accepts: event.accepts.iter().map(|verb| verb.name().into()).collect(),
+        run_end: event.run_end,
+        by_breakpoint: event.by_breakpoint,
+        origin: event.origin.name().into(),
+        divergence: divergence.map(|divergence| DivergenceLine {
+            reason: (&*divergence.reason).into(),
+            // Values without their keys around them cannot be judged: a masked file has none of them.
+            fields: divergence.fields.iter().filter(|_| !mask).map(field_line).collect(),
+        }),
+        context: Context {
+            depth: at.depth,
+            repeats: at.repeats,
+            run_events: at.run_events,
+            run_tokens: at.run_tokens,
+            run_elapsed_ms: at.run_elapsed_ms,
+        },
+        form: form(&event.data).into(),
+        data,
+        metadata_form: metadata.map(|(form, _)| form.into()),
+        metadata: metadata.map(|(_, metadata)| metadata),
+    }
+}
+
+fn field_line(field: &crate::content::difference::Field) -> FieldLine<'_> {
+    FieldLine { path: (&*field.path).into(), left: (&*field.left).into(), right: (&*field.right).into() }
+}
+
+/// All of a decision but its payloads.
+fn decision_line<'a>(ended: &'a Ended, ordinal: u64, masker: &mut Masker) -> DecisionLine<'a> {
+    let text = said(&ended.decision).map(|text| masker.text(text));
+    let (message, reason) = match &ended.decision {
+        Decision::Fail { .. } => (text, None),
+        _ => (None, text),
+    };
+    DecisionLine {
+        ordinal,
+        at: Seconds(ended.at.0),
+        outcome: ended.outcome.name().into(),
+        actor: (&*ended.actor).into(),
+        held_ms: Milliseconds(i64::try_from(ended.held_for.as_nanos()).unwrap_or(i64::MAX)),
+        action: ended.decision.verb().map_or("proceed", |verb| verb.name()).into(),
+        model: match &ended.decision {
+            Decision::Edit { model, .. } => model.as_deref().map(Into::into),
+            _ => None,
+        },
+        message,
+        reason,
+        form: None,
+        data: None,
+        before_form: None,
+        before: None,
+    }
+}

@@ -1,0 +1,396 @@
+//! Forks: a run that retraces another one up to a step, and goes on live from there.
+//!
+//! Each step that the fork's agent opens is looked for in the [`plan::Plan`] by its content and its place in the
+//! tree, never by its position or its ids. What was found decides the step's default: the recorded result, the
+//! change at the fork point, or live under the policy for its effect. What was not found, before the fork point, is
+//! a divergence, which is never silent.
+//!
+//! A fork keeps the source's steps until all of them were served; after that only what its live part needs.
+
+pub(crate) mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{HoldReason, breakpoint::stop, stepping::Lineage};
+use crate::{
+    content::{
+        difference::{self, MAX_FIELDS},
+        digest::Digest,
+        path::Path,
+    },
+    event::{Decision, Divergence, Effect, Event, EventType, Origin, Payload, Replay, Role, RunId, Seq, Verb},
+};
+use plan::{Part, Place, Plan};
+
+/// Forks kept per agent whose runs have not ended. The one that was silent the longest makes room, and its run is
+/// aborted, so that nothing of it runs live unasked.
+pub(crate) const MAX_FORKS: usize = 64;
+/// Nodes of a fork's own that are remembered beside those that were found. Beyond it they count as unknown.
+const MAX_OWN_NODES: usize = 4_096;
+/// Recorded steps that a divergence is compared with, and their payloads in all, in bytes.
+const MAX_COMPARED: usize = 32;
+const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
+
+/// What becomes of a live tool call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Run,
+    Ask,
+    Block,
+}
+
+/// The policy for each effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Policies {
+    pub(crate) pure: Policy,
+    pub(crate) read: Policy,
+    pub(crate) idempotent: Policy,
+    pub(crate) mutating: Policy,
+    pub(crate) unknown: Policy,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            pure: Policy::Run,
+            read: Policy::Run,
+            idempotent: Policy::Ask,
+            mutating: Policy::Ask,
+            unknown: Policy::Ask,
+        }
+    }
+}
+
+impl Policies {
+    pub(crate) fn of(&self, effect: Effect) -> Policy {
+        match effect {
+            Effect::Pure => self.pure,
+            Effect::Read => self.read,
+            Effect::Idempotent => self.idempotent,
+            Effect::Mutating => self.mutating,
+            Effect::Unknown => self.unknown,
+        }
+    }
+}
+
+/// What becomes of a step that the record does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnDivergence {
+    #[default]
+    Hold,
+    Fail,
+    Live,
+}
+
+/// What somebody asked for, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    /// The source, where it was named.
+    pub(crate) run: Option<RunId>,
+    pub(crate) seq: Seq,
+    pub(crate) data: Option<Payload>,
+    pub(crate) model: Option<Box<str>>,
+    pub(crate) policies: Policies,
+    pub(crate) on_divergence: OnDivergence,
+    pub(crate) ignore: Vec<Path>,
+}
+
+/// One fork, as long as its run goes on.
+#[derive(Debug)]
+pub(super) struct Fork {
+    /// Nothing, once all of it was served.
+    retrace: Option<Retrace>,
+    model: Option<Box<str>>,
+    policies: Policies,
+    /// The newest event when it was last used.
+    pub(super) last_used: Seq,
+}
+
+#[derive(Debug)]
+struct Retrace {
+    plan: Arc<Plan>,
+    /// By step of the plan.
+    used: Vec<bool>,
+    /// Which step a node of this run is; nothing for one that is none.
+    nodes: HashMap<Arc<str>, Option<u32>>,
+    /// The agent came to the fork point.
+    reached: bool,
+    /// Steps that are still to be served.
+    unserved: u32,
+}
+
+/// What a fork says of a step.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) default: Decision,
+    /// The agent does not obey that default: its call fails instead.
+    pub(super) refuses: bool,
+    /// It is to be held, whoever is attached, until somebody releases it.
+    pub(super) asks: Option<HoldReason>,
+    /// It is no step of the live part: only breakpoints hold it.
+    pub(super) retraced: bool,
+    /// It is answered from the record, so that nothing runs whoever lets it go.
+    pub(super) served: bool,
+    pub(super) origin: Origin,
+    /// Where the result of the step comes from.
+    pub(super) result: Origin,
+    pub(super) replay: Replay,
+    /// The step of the plan that it is.
+    pub(super) found: Option<u32>,
+}
+
+impl Verdict {
+    fn new(default: Decision) -> Self {
+        Self {
+            default,
+            refuses: false,
+            asks: None,
+            retraced: false,
+            served: false,
+            origin: Origin::Live,
+            result: Origin::Live,
+            replay: Replay::default(),
+            found: None,
+        }
+    }
+
+    /// The step does not run, in whatever way its agent obeys.
+    fn stopped(event: &Event, why: &str) -> Self {
+        let (default, obeys) = stop(event.accepts, why);
+        Self { refuses: !obeys, ..Self::new(default) }
+    }
+
+    fn asking(self, reason: HoldReason) -> Self {
+        Self { asks: Some(reason), ..self }
+    }
+}
+
+impl Fork {
+    pub(super) fn new(plan: Arc<Plan>, last_used: Seq) -> Self {
+        let retrace = Retrace {
+            used: vec![false; plan.steps.len()],
+            nodes: HashMap::new(),
+            reached: plan.anchor.is_none() && plan.summary.from_record == 0,
+            unserved: plan.summary.from_record,
+            plan: plan.clone(),
+        };
+        let mut fork = Self { retrace: Some(retrace), model: plan.model.clone(), policies: plan.policies, last_used };
+        fork.forget_what_was_served();
+        fork
+    }
+
+    /// What its steps are looked for in, while it retraces.
+    pub(super) fn plan(&self) -> Option<Arc<Plan>> {
+        self.retrace.as_ref().map(|retrace| retrace.plan.clone())
+    }
+
+    /// Bytes of the source that it keeps, as the byte limits count them.
+    pub(super) fn bytes(&self) -> usize {
+        self.retrace.as_ref().map_or(0, |retrace| retrace.plan.bytes)
+    }
+
+    /// Whether what belongs to no step of its own still belongs to the retraced part.
+    pub(super) fn retraces(&self) -> bool {
+        self.retrace.as_ref().is_some_and(|retrace| !retrace.reached)
+    }
+
+    /// What becomes of a step that the agent opens. `digest` is its content's.
+    pub(super) fn judge(&self, event: &Event, digest: Option<&Digest>, lineage: &Lineage) -> Verdict {
+        let Some(retrace) = &self.retrace else { return self.live(event) };
+        let plan = &retrace.plan;
+        // Made by the caller outside of its lock, but where the fork was not known then.
+        let digest = &digest.copied().unwrap_or_else(|| plan.digest_of(event));
+        let found = retrace.find(event, digest, lineage);
+        let Some(index) = found else {
+            return match retrace.reached {
+                true => self.live(event),
+                false => self.diverged(event, retrace.divergence(event, digest, lineage)),
+            };
+        };
+        let step = &plan.steps[index as usize];
+        let mut verdict = match step.part {
+            Part::Served => self.served(event, step, plan.on_divergence),
+            Part::Anchor => self.at_the_fork_point(event, step, plan),
+            Part::Container => Verdict { retraced: true, ..self.live(event) },
+            Part::Inside | Part::After => self.live(event),
+        };
+        verdict.found = Some(index);
+        verdict.replay.source = Some(step.event.seq);
+        verdict
+    }
+
+    fn served(&self, event: &Event, step: &plan::Step, on_divergence: OnDivergence) -> Verdict {
+        let Some(result) = &step.result else {
+            let reason = format!("the record has no result for event {}", step.event.seq.0);
+            let divergence = Divergence { reason: reason.into(), nearest: Some(step.event.seq), fields: Vec::new() };
+            return self.diverged_by(event, divergence, on_divergence);
+        };
+        Verdict { origin: Origin::Recorded, result: Origin::Recorded, ..answered(event, result.clone()) }
+    }
+
+    fn at_the_fork_point(&self, event: &Event, step: &plan::Step, plan: &Plan) -> Verdict {
+        if plan.at_closing {
+            return match &plan.data {
+                Some(data) => Verdict {
+                    origin: Origin::Edited,
+                    result: Origin::Edited,
+                    ..answered(event, Decision::Fulfil { data: Some(data.clone()) })
+                },
+                None => self.served(event, step, plan.on_divergence),
+            };
+        }
+        let model = plan.model.clone().filter(|_| event.kind == EventType::Prompt);
+        match plan.data.is_some() || model.is_some() {
+            true => edited(event, plan.data.clone(), model),
+            false => self.live(event),
+        }
+    }
+
+    /// A step of the live part.
+    fn live(&self, event: &Event) -> Verdict {
+        match (event.kind, &self.model) {
+            (EventType::Prompt, Some(model)) => edited(event, None, Some(model.clone())),
+            (EventType::ToolCall, _) => match self.policies.of(event.effect) {
+                Policy::Run => Verdict::new(Decision::Proceed),
+                Policy::Ask => {
+                    Verdict::stopped(event, "nobody approved that this step runs again").asking(HoldReason::Effect)
+                }
+                Policy::Block => Verdict::stopped(event, "this fork lets no step with this effect run"),
+            },
+            _ => Verdict::new(Decision::Proceed),
+        }
+    }
+
+    fn diverged(&self, event: &Event, divergence: Divergence) -> Verdict {
+        let on_divergence = self.retrace.as_ref().map_or(OnDivergence::Hold, |retrace| retrace.plan.on_divergence);
+        self.diverged_by(event, divergence, on_divergence)
+    }
+
+    fn diverged_by(&self, event: &Event, divergence: Divergence, then: OnDivergence) -> Verdict {
+        let verdict = match then {
+            OnDivergence::Live => self.live(event),
+            OnDivergence::Fail => Verdict::stopped(event, &divergence.reason),
+            OnDivergence::Hold => Verdict::stopped(event, &divergence.reason).asking(HoldReason::Divergence),
+        };
+        Verdict { replay: Replay { source: None, divergence: Some(divergence) }, ..verdict }
+    }
+
+    /// Takes in a step that the agent opened, and what it was found to be.
+    pub(super) fn see(&mut self, event: &Event, found: Option<u32>) {
+        self.last_used = event.seq;
+        let Some(retrace) = &mut self.retrace else { return };
+        if event.kind.role() != Role::Opens {
+            return;
+        }
+        if let Some(node) = &event.node_id
+            && (found.is_some() || retrace.nodes.len() < retrace.used.len() + MAX_OWN_NODES)
+        {
+            retrace.nodes.insert(node.clone(), found);
+        }
+        let Some(index) = found else { return };
+        retrace.used[index as usize] = true;
+        match retrace.plan.steps[index as usize].part {
+            Part::Served => retrace.unserved -= 1,
+            Part::Anchor => {
+                retrace.reached = true;
+                retrace.unserved -= u32::from(retrace.plan.at_closing);
+            }
+            Part::Container | Part::Inside | Part::After => {}
+        }
+        retrace.reached |= retrace.plan.anchor.is_none() && retrace.unserved == 0;
+        self.forget_what_was_served();
+    }
+
+    fn forget_what_was_served(&mut self) {
+        if self.retrace.as_ref().is_some_and(|retrace| retrace.reached && retrace.unserved == 0) {
+            self.retrace = None;
+        }
+    }
+}
+
+/// A step that does not run, since it has a result already.
+fn answered(event: &Event, result: Decision) -> Verdict {
+    let obeys = result.verb().is_none_or(|verb| event.accepts.contains(verb));
+    let verdict = match obeys {
+        true => Verdict::new(result),
+        false => Verdict::stopped(event, "this step has a recorded result, and does not accept it"),
+    };
+    Verdict { retraced: true, served: true, ..verdict }
+}
+
+/// A step that runs with something else than the agent submitted.
+fn edited(event: &Event, data: Option<Payload>, model: Option<Box<str>>) -> Verdict {
+    let verdict = match event.accepts.contains(Verb::Edit) {
+        true => Verdict::new(Decision::Edit { data, model }),
+        false => Verdict::stopped(event, "this fork changes the step, and the step does not accept edit"),
+    };
+    Verdict { origin: Origin::Edited, ..verdict }
+}
+
+impl Retrace {
+    /// The oldest recorded step that this one is, of those that were not found yet.
+    fn find(&self, event: &Event, digest: &Digest, lineage: &Lineage) -> Option<u32> {
+        let place = self.place(event, lineage)?;
+        self.plan.twins(digest, place).iter().copied().find(|index| !self.used[*index as usize])
+    }
+
+    /// Where a step of this run stands in the source's tree; nothing below what is not of the source.
+    fn place(&self, event: &Event, lineage: &Lineage) -> Option<Place> {
+        Place::of(event, lineage, |node| self.nodes.get(node).copied())
+    }
+
+    /// Says why a step was not found.
+    fn divergence(&self, event: &Event, digest: &Digest, lineage: &Lineage) -> Divergence {
+        let place = self.place(event, lineage);
+        let twins = place.map_or(&[][..], |place| self.plan.twins(digest, place));
+        if let Some(last) = twins.last() {
+            let seq = self.plan.steps[*last as usize].event.seq;
+            let reason = format!("the record has this step {} times, and this is one more", twins.len());
+            return Divergence { reason: reason.into(), nearest: Some(seq), fields: Vec::new() };
+        }
+        // The same content elsewhere, then what is alike: the same place, the same name, the order of the record.
+        let steps = self.plan.steps.iter().zip(&self.used);
+        let alike = steps.filter(|(step, used)| !**used && step.event.kind == event.kind && step.part != Part::Inside);
+        let mut alike: Vec<_> = alike.map(|(step, _)| step).collect();
+        alike.sort_by_key(|step| (step.event.name != event.name, Some(step.place) != place));
+        let mut bytes = event.data.json.len();
+        let mut nearest = None::<(&plan::Step, difference::Differences)>;
+        for step in alike.into_iter().take(MAX_COMPARED) {
+            bytes += step.event.data.json.len();
+            if bytes > MAX_COMPARED_BYTES && nearest.is_some() {
+                break;
+            }
+            let mut found = difference::between(&step.event.data.json, &event.data.json, &self.plan.ignore);
+            let labels = [
+                difference::Field::label("name", step.event.name.as_deref(), event.name.as_deref()),
+                difference::Field::label("match_key", step.event.match_key.as_deref(), event.match_key.as_deref()),
+            ];
+            for label in labels.into_iter().flatten() {
+                found.count += 1;
+                found.fields.insert(0, label);
+            }
+            found.fields.truncate(MAX_FIELDS);
+            if nearest.as_ref().is_none_or(|(_, best)| found.count < best.count) {
+                nearest = Some((step, found));
+            }
+        }
+        match nearest {
+            None => Divergence {
+                reason: format!("the record has no other {}", event.kind.name()).into(),
+                nearest: None,
+                fields: Vec::new(),
+            },
+            Some((step, found)) => {
+                let seq = step.event.seq;
+                let reason = match found.count {
+                    0 => format!("event {} of the record is the same, at another place in the tree", seq.0),
+                    1 => format!("event {} of the record is nearest: 1 field differs", seq.0),
+                    count => format!("event {} of the record is nearest: {count} fields differ", seq.0),
+                };
+                Divergence { reason: reason.into(), nearest: Some(seq), fields: found.fields }
+            }
+        }
+    }
+}
