@@ -1,7 +1,8 @@
 //! Two runs side by side: their events aligned by content, and what differs field by field.
 //!
-//! Events are equal where their type, name and data (or the agent's own match key) are. The alignment is a diff over
-//! those; what is left between equal parts is paired by type and name.
+//! Events are aligned where their type, name and data (or the agent's own match key) are the same, as they were
+//! submitted; what is left between is paired by type and name. A pair is equal where what came of it is, too: a step
+//! that was told to go on with other data, or to ask another model, has changed.
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::{
         difference::{self, Field, MAX_FIELDS},
         digest::{self, Digest},
     },
-    event::{Event, EventType, History, RunId, Seq},
+    event::{Decision, Ended, Event, EventType, History, Payload, RunId, Seq},
 };
 
 /// Field differences that one answer carries, in bytes; it must fit a client's largest message.
@@ -121,7 +122,7 @@ impl Rows<'_> {
     /// Pairs with the same content, which may still differ in what lies beside it.
     fn equal(&mut self, left: Range<usize>, right: usize) {
         for (index, left) in left.enumerate() {
-            self.pair(left, right + index, false);
+            self.pair(left, right + index, true);
         }
     }
 
@@ -138,35 +139,37 @@ impl Rows<'_> {
         let (mut left_at, mut right_at) = (left.start, right.start);
         for (before, after) in diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))) {
             for index in left_at..left.start + before.start {
-                self.pair(index, right_at + (index - left_at), true);
+                self.pair(index, right_at + (index - left_at), false);
             }
             self.alone(Kind::Left, left.start + before.start..left.start + before.end);
             self.alone(Kind::Right, right.start + after.start..right.start + after.end);
             (left_at, right_at) = (left.start + before.end, right.start + after.end);
         }
         for index in left_at..left.end {
-            self.pair(index, right_at + (index - left_at), true);
+            self.pair(index, right_at + (index - left_at), false);
         }
     }
 
-    fn pair(&mut self, left: usize, right: usize, look_inside: bool) {
-        let (left, right) = (&self.left[left].0, &self.right[right].0);
-        let model = |event: &Event| event.details.as_ref().and_then(|details| details.model.clone());
+    /// Two events that belong together. `same` is whether they were submitted with the same content.
+    fn pair(&mut self, left: usize, right: usize, same: bool) {
+        let ((left, of_left), (right, of_right)) = (&self.left[left], &self.right[right]);
+        let (of_left, of_right) = (Effective::of(left, of_left.as_deref()), Effective::of(right, of_right.as_deref()));
         let labels = [
-            Field::label("model", model(left).as_deref(), model(right).as_deref()),
+            Field::label("model", of_left.model, of_right.model),
             Field::label("match_key", left.match_key.as_deref(), right.match_key.as_deref()),
         ];
         let mut fields: Vec<_> = labels.into_iter().flatten().collect();
-        if !look_inside && fields.is_empty() {
+        let look_inside = !same || of_left.edited || of_right.edited;
+        let too_many = look_inside && self.bytes > MAX_FIELD_BYTES;
+        if too_many {
+            self.omitted = true;
+        } else if look_inside {
+            fields.extend(difference::between(&of_left.data.json, &of_right.data.json, &[]).fields);
+            fields.truncate(MAX_FIELDS);
+        }
+        if fields.is_empty() && same && !too_many {
             self.add(Kind::Equal, [left.seq], [right.seq]);
             return;
-        }
-        if self.bytes > MAX_FIELD_BYTES {
-            self.omitted = true;
-            fields.clear();
-        } else if look_inside {
-            fields.extend(difference::between(&left.data.json, &right.data.json, &[]).fields);
-            fields.truncate(MAX_FIELDS);
         }
         self.bytes += fields.iter().map(Field::bytes).sum::<usize>();
         self.rows.push(Row { kind: Kind::Changed, left: vec![left.seq], right: vec![right.seq], fields });
@@ -193,10 +196,32 @@ impl Rows<'_> {
     }
 }
 
+/// What an event came to: what was submitted, or what it was changed to.
+struct Effective<'a> {
+    data: &'a Payload,
+    model: Option<&'a str>,
+    edited: bool,
+}
+
+impl<'a> Effective<'a> {
+    fn of(event: &'a Event, ended: Option<&'a Ended>) -> Self {
+        let submitted = event.details.as_ref().and_then(|details| details.model.as_deref());
+        match ended.map(|ended| &ended.decision) {
+            Some(Decision::Edit { data, model }) => Self {
+                data: data.as_ref().unwrap_or(&event.data),
+                model: model.as_deref().or(submitted),
+                edited: data.is_some(),
+            },
+            _ => Self { data: &event.data, model: submitted, edited: false },
+        }
+    }
+}
+
 fn figures(source: &History) -> Figures {
     let mut figures = Figures { events: source.len() as u64, ..Figures::default() };
     let mut models = BTreeSet::new();
-    for (event, _) in source {
+    for (event, ended) in source {
+        models.extend(Effective::of(event, ended.as_deref()).model.map(Box::<str>::from));
         match event.kind {
             EventType::Prompt => figures.prompts += 1,
             EventType::ToolCall => figures.tool_calls += 1,
@@ -207,7 +232,6 @@ fn figures(source: &History) -> Figures {
         figures.tokens = figures.tokens.saturating_add(details.tokens());
         figures.input_tokens = figures.input_tokens.saturating_add(details.input_tokens.unwrap_or(0));
         figures.output_tokens = figures.output_tokens.saturating_add(details.output_tokens.unwrap_or(0));
-        models.extend(details.model.clone());
     }
     figures.models = models.into_iter().take(MAX_MODELS).collect();
     let elapsed = |(event, _): &(Arc<Event>, _)| event.context.run_elapsed_ms;
@@ -279,6 +303,23 @@ mod tests {
         assert_eq!(compared.rows[0].kind, Kind::Changed);
         assert_eq!(&*compared.rows[0].fields[0].path, "model");
         assert_eq!((compared.left.1.tokens, &*compared.right.1.models[0]), (5, "large"));
+    }
+
+    #[test]
+    fn a_step_that_was_told_to_do_something_else_is_a_change() {
+        let steps = [(Prompt, r#"{"q":1}"#, Some("small")), (ToolCall, r#"{"x":1}"#, None)];
+        let (left, mut right) = (run("l", &steps), run("r", &steps));
+        let told = |event: &Event, decision| Some(Arc::new(crate::session::hold::decided(event, decision)));
+        right[0].1 = told(&right[0].0, Decision::Edit { data: None, model: Some("large".into()) });
+        let data = Payload { json: r#"{"x":2}"#.into(), form: Form::Json };
+        right[1].1 = told(&right[1].0, Decision::Edit { data: Some(data), model: None });
+        let compared = compare((run_id("l"), &left), (run_id("r"), &right));
+        let paths: Vec<_> = compared.rows.iter().map(|row| (row.kind, &*row.fields[0].path)).collect();
+        assert_eq!(paths, [(Kind::Changed, "model"), (Kind::Changed, "$.x")]);
+        assert_eq!(&*compared.right.1.models[0], "large");
+        // The same change on both sides is none.
+        let again = compare((run_id("r"), &right), (run_id("r"), &right));
+        assert_eq!(again.count(Kind::Equal), 2);
     }
 
     #[test]

@@ -255,6 +255,8 @@ pub(crate) struct Session {
     stepping: usize,
     /// Runs that are forks and go on.
     forks: usize,
+    /// Forks made so far.
+    forked: u64,
     /// Grows with every change that people see in the state snapshot.
     revision: u64,
 }
@@ -282,6 +284,7 @@ impl Session {
             breakpoint_revision: 0,
             stepping: 0,
             forks: 0,
+            forked: 0,
             revision: 0,
         }
     }

@@ -24,8 +24,9 @@ impl Session {
                 let run = self.runs.entry(forked.run_id.clone()).or_default();
                 run.ancestry = Some(forked.ancestry.clone());
                 run.last = Seq(self.next.saturating_sub(1));
-                run.fork = Some(Box::new(Fork::new(forked.plan.clone(), run.last)));
+                run.fork = Some(Box::new(Fork::new(forked.plan.clone(), (run.last, self.forked))));
                 self.forks += 1;
+                self.forked += 1;
             }
             Change::ForkGone(id) => {
                 self.end_fork(id);

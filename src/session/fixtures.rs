@@ -1,11 +1,11 @@
 //! Values that tests of the core share.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Change, Part, Recorded, Session, breakpoint::Spec, trace::Reported, verb::Reach};
 use crate::event::{
-    Accepts, AgentId, Answer, Details, Effect, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
-    Verb,
+    Accepts, AgentId, Answer, Details, Effect, Ended, Event, EventType, Form, Moment, Payload, Report, RunId, Seq,
+    Timestamp, Verb,
 };
 
 /// A log event with the given JSON.
@@ -85,12 +85,20 @@ pub(crate) struct Driver {
     /// What Traces were told, in the order of the telling.
     pub(crate) answers: Vec<Answer>,
     pub(crate) events: Vec<Arc<Event>>,
+    /// The decision on each event that has one.
+    pub(crate) decided: BTreeMap<Seq, Arc<Ended>>,
 }
 
 impl Driver {
     pub(crate) fn new() -> Self {
         assert!(AgentId::parse("agent").is_ok());
-        Self { session: Session::new("epoch-1".into(), 8), now: 0, answers: Vec::new(), events: Vec::new() }
+        Self {
+            session: Session::new("epoch-1".into(), 8),
+            now: 0,
+            answers: Vec::new(),
+            events: Vec::new(),
+            decided: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn attached() -> Self {
@@ -107,6 +115,7 @@ impl Driver {
             if let Change::Ended { ended, answer } = change {
                 released.push(ended.seq);
                 self.answers.push(answer.clone());
+                self.decided.insert(ended.seq, ended.clone());
             }
             self.session.apply(change);
         }
@@ -124,6 +133,9 @@ impl Driver {
         for change in std::iter::once(Change::Recorded(recorded)).chain(more) {
             if let Change::Recorded(recorded) = &change {
                 self.events.push(recorded.event.clone());
+            }
+            if let Change::Decided(ended) = &change {
+                self.decided.insert(ended.seq, ended.clone());
             }
             self.session.apply(&change);
         }

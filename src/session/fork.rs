@@ -104,8 +104,8 @@ pub(super) struct Fork {
     retrace: Option<Retrace>,
     model: Option<Box<str>>,
     policies: Policies,
-    /// The newest event when it was last used.
-    pub(super) last_used: Seq,
+    /// The newest event when it was last used, and which fork of the session it is.
+    pub(super) last_used: (Seq, u64),
 }
 
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl Verdict {
 }
 
 impl Fork {
-    pub(super) fn new(plan: Arc<Plan>, last_used: Seq) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, last_used: (Seq, u64)) -> Self {
         let retrace = Retrace {
             used: vec![false; plan.steps.len()],
             nodes: HashMap::new(),
@@ -279,7 +279,7 @@ impl Fork {
 
     /// Takes in a step that the agent opened, and what it was found to be.
     pub(super) fn see(&mut self, event: &Event, found: Option<u32>) {
-        self.last_used = event.seq;
+        self.last_used.0 = event.seq;
         let Some(retrace) = &mut self.retrace else { return };
         if event.kind.role() != Role::Opens {
             return;

@@ -62,7 +62,7 @@ pub(crate) enum Refusal {
 }
 
 /// The record of a decision on an event that was not held, at the time of the event.
-pub(super) fn decided(event: &Event, decision: Decision) -> Ended {
+pub(crate) fn decided(event: &Event, decision: Decision) -> Ended {
     // Both together fit a client's largest message; where they do not, the event of this number has the one.
     let before = match &decision {
         Decision::Edit { data: Some(after), .. } => {
