@@ -83,8 +83,15 @@ impl Service {
         let agent = request::agent_id(&target.agent_id)?;
         let run = request::run_id(target.run_id.as_deref())?;
         let mut reader = self.debugger.reader(&agent, run.as_ref())?;
+        let mut named = run.is_some();
         while let Some(chunk) = chunks.next().await {
-            reader.push(&chunk?).map_err(Error::from)?;
+            let pushed = reader.push(&chunk?);
+            // A run that there is already is refused before the rest of its file comes.
+            if let Some(run) = reader.run_id().filter(|_| !named) {
+                self.debugger.vacant(&agent, run)?;
+                named = true;
+            }
+            pushed.map_err(Error::from)?;
         }
         let read = reader.finish().map_err(Error::from)?;
         audit("import", &actor, agent.as_str(), None);

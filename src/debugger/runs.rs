@@ -84,19 +84,21 @@ impl Debugger {
         if self.0.is_closing() {
             return Err(Error::ShuttingDown);
         }
+        if let Some(run) = run {
+            self.vacant(id, run)?;
+        }
         let limits = &self.0.limits;
-        let (events, bytes) = self
-            .with_known(id, |_, state| {
-                if let Some(run) = run {
-                    vacant(state, run)?;
-                }
-                Ok::<_, Error>((state.session.total(), state.log.bytes()))
-            })
-            .unwrap_or(Ok((0, 0)))?;
+        let retained = self.with_known(id, |_, state| (state.session.total(), state.log.bytes()));
+        let (events, bytes) = retained.unwrap_or_default();
         Ok(Reader::new(Room {
             events: (limits.max_events_per_agent as u64).saturating_sub(events),
             bytes: limits.max_bytes_per_agent.saturating_sub(bytes) as u64,
         }))
+    }
+
+    /// Refuses a run that there is already.
+    pub(crate) fn vacant(&self, id: &AgentId, run: &RunId) -> Result<(), Error> {
+        self.with_known(id, |_, state| vacant(state, run)).unwrap_or(Ok(()))
     }
 
     /// Takes in what was read, under its own id or another: all of it, or nothing.

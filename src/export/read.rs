@@ -122,6 +122,11 @@ impl Reader {
         Ok(())
     }
 
+    /// The run that the file is of, once its manifest was read.
+    pub(crate) fn run_id(&self) -> Option<&RunId> {
+        self.said.as_ref().map(|_| &self.read.run_id)
+    }
+
     /// The whole, once the last piece was taken.
     pub(crate) fn finish(mut self) -> Result<Read, Damage> {
         if !self.rest.is_empty() {
@@ -213,6 +218,9 @@ impl Reader {
         let ordinal = self.read.events + 1;
         if line.ordinal != ordinal {
             return Err(format!("ordinal must be {ordinal}").into());
+        }
+        if let Some(said) = self.said.as_ref().filter(|said| ordinal > said.events) {
+            return Err(format!("the manifest says {} events, and there are more", said.events).into());
         }
         if let Some(said) = self.said.as_ref().filter(|_| ordinal == 1)
             && said.truncated != (line.context.run_events > 1)

@@ -221,9 +221,14 @@ fn what_is_kept_is_bounded_by_the_room() {
     assert!(problem.too_large && problem.line == 1 && problem.problem.contains("7 events"), "{problem}");
     assert!(refused(Room { bytes: 100, ..ROOM }).too_large);
     // A manifest that lies about it is found out on the way.
-    let lying = String::from_utf8(file.clone()).expect("text").replacen("\"events\":8", "\"events\":0", 1);
-    let problem = read(lying.as_bytes(), Room { events: 3, ..ROOM }).expect_err("too large");
-    assert!(problem.too_large && problem.line == 5, "{problem}");
+    let text = String::from_utf8(file.clone()).expect("text");
+    let lying = text.replacen("\"events\":8", "\"events\":2", 1);
+    let problem = read(lying.as_bytes(), Room { events: 3, ..ROOM }).expect_err("it lies");
+    assert!(!problem.too_large && problem.line == 4, "{problem}");
+    let bytes = text.split("\"bytes\":").nth(1).and_then(|rest| rest.split(',').next()).expect("a number");
+    let lying = text.replacen(&format!("\"bytes\":{bytes}"), "\"bytes\":1", 1);
+    let problem = read(lying.as_bytes(), Room { bytes: 1_000, ..ROOM }).expect_err("too large");
+    assert!(problem.too_large && problem.line > 1, "{problem}");
     let mut reader = Reader::new(ROOM);
     let piece = vec![b'x'; 1 << 20];
     let endless = (0..10).find_map(|_| reader.push(&piece).err()).expect("a line has an end");

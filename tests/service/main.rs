@@ -13,6 +13,7 @@ mod limits;
 mod parity;
 mod process;
 mod requests;
+mod runs;
 mod session;
 mod support;
 mod tls;

@@ -136,7 +136,7 @@ fn the_retraced_part_is_answered_from_the_record_and_the_rest_is_live() {
     // The sub-agent does not run, so that its steps never come.
     let (told, _) = trace(&mut driver, TRIP[2]);
     assert_eq!(told, fulfilled(r#"{"see":["tower"]}"#));
-    trace(&mut driver, TRIP[5]);
+    assert!(trace(&mut driver, TRIP[5]).0.is_ok());
     let (told, event) = trace(&mut driver, TRIP[6]);
     assert_eq!(told, Ok(Decision::Edit { data: None, model: Some("large".into()) }));
     assert_eq!(event.origin, Origin::Edited);
@@ -326,7 +326,7 @@ fn effects_decide_over_live_calls() {
         let name = format!("{effect:?}");
         trace_report(driver, Report { effect, ..reported("f", Step(ToolCall, "", "", &name, "{}")) }).0
     };
-    trace(&mut driver, TRIP[0]);
+    assert!(trace(&mut driver, TRIP[0]).0.is_ok());
     assert_eq!(call(&mut driver, Effect::Pure), Ok(Decision::Proceed));
     assert_eq!(call(&mut driver, Effect::Read), Ok(Decision::Proceed));
     assert!(matches!(call(&mut driver, Effect::Idempotent), Ok(Decision::Fail { .. })));
@@ -375,7 +375,7 @@ fn a_person_who_lets_a_recorded_step_run_makes_its_result_live() {
     fork(&mut driver, spec(7));
     let breakpoint = driver.session.create_breakpoint(Arc::new(crate::session::fixtures::spec())).expect("room");
     driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
-    trace(&mut driver, TRIP[0]);
+    assert_eq!(trace(&mut driver, TRIP[0]).0, Err(HoldReason::Breakpoint));
     let seq = Seq(driver.held()[0]);
     driver.run(|session| session.release(seq, Decision::Proceed, &"tester".into(), moment(2)).expect("it may"));
     driver.run(|_| vec![Change::BreakpointGone(1)]);
@@ -421,7 +421,7 @@ fn a_fork_of_a_fork_retraces_what_was_served_and_what_ran() {
     record(&mut driver, &TRIP);
     fork(&mut driver, Spec { model: Some("large".into()), ..spec(7) });
     for step in [TRIP[0], TRIP[1], TRIP[2], TRIP[5], TRIP[6], TRIP[7]] {
-        trace(&mut driver, step);
+        assert!(trace(&mut driver, step).0.is_ok());
     }
     let source: History = driver
         .events
@@ -447,7 +447,8 @@ fn forks_are_bounded_and_the_one_forgotten_runs_nothing() {
     let (told, _) = trace_report(&mut driver, reported("f1", TRIP[0]));
     assert_eq!(told, fulfilled(r#"{"a":"search"}"#));
     // A run that ends, ends its fork.
-    trace_report(&mut driver, Report { run_end: true, ..reported("f1", TRIP[1]) });
+    let (told, _) = trace_report(&mut driver, Report { run_end: true, ..reported("f1", TRIP[1]) });
+    assert_eq!(told, Ok(Decision::Proceed));
     assert!(driver.session.retracing(&run_id("f1")).expect("no import").is_none());
     driver.run(|session| session.clear("epoch-2".into(), &"tester".into(), moment(1)));
     assert!(!driver.session.has_forks());
