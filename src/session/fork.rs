@@ -9,7 +9,7 @@
 
 pub(crate) mod plan;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -8,6 +8,7 @@ use super::{
     Change, Hold, Part,
     breakpoint::Spec,
     fixtures::{Driver, everything, moment, report, run_id, spec},
+    fork,
     template::Template,
     verb::Reach,
 };
@@ -30,9 +31,12 @@ enum Command {
     Trim,
     Break { kind: EventType, gate: bool, once: bool, all_stop: bool, logs: bool },
     Unbreak,
+    Fork { nth: usize, model: bool },
 }
 
-const RUNS: [&str; 3] = ["", "a", "b"];
+const RUNS: [&str; 4] = ["", "a", "b", FORK];
+/// The run that is made by forking.
+const FORK: &str = "f";
 
 fn command() -> impl Strategy<Value = Command> {
     let run = || proptest::option::of(0..RUNS.len());
@@ -65,6 +69,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (kind(), any::<[bool; 4]>())
             .prop_map(|(kind, [gate, once, all_stop, logs])| Command::Break { kind, gate, once, all_stop, logs }),
         1 => Just(Command::Unbreak),
+        2 => (0..20_usize, any::<bool>()).prop_map(|(nth, model)| Command::Fork { nth, model }),
     ]
 }
 
@@ -166,6 +171,19 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
         Command::Unbreak => {
             let first = driver.session.breakpoints().next().map(|breakpoint| breakpoint.id);
             driver.run(|_| first.map(Change::BreakpointGone).into_iter().collect());
+        }
+        Command::Fork { nth, model } => {
+            let Some(point) = driver.events.get(*nth).cloned() else { return Ok(()) };
+            let of_run = driver.events.iter().filter(|event| event.run_id == point.run_id);
+            let history =
+                of_run.map(|event| (event.clone(), driver.decided.get(&event.seq).cloned())).collect::<Vec<_>>();
+            let spec = fork::Spec { model: model.then(|| "m".into()), ..fork::tests::spec(point.seq.0) };
+            if driver.session.run_view(&run_id(FORK)).is_none()
+                && let Ok(plan) = fork::plan::Plan::build(&history, spec)
+            {
+                fork::tests::forked(driver, FORK, std::sync::Arc::new(plan));
+                prop_assert!(driver.session.has_forks());
+            }
         }
         Command::Trim => {
             if !driver.events.is_empty() {

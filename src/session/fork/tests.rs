@@ -60,7 +60,7 @@ fn record(driver: &mut Driver, steps: &[Step<'_>]) {
     }
 }
 
-fn spec(seq: u64) -> Spec {
+pub(in crate::session) fn spec(seq: u64) -> Spec {
     Spec {
         run: None,
         seq: Seq(seq),
@@ -89,15 +89,20 @@ fn fork(driver: &mut Driver, spec: Spec) -> Arc<Plan> {
 
 fn fork_as(driver: &mut Driver, run: &str, spec: Spec) -> Arc<Plan> {
     let plan = Arc::new(plan(driver, spec).expect("it can be forked"));
+    forked(driver, run, plan.clone());
+    plan
+}
+
+/// Makes a fork of a plan.
+pub(in crate::session) fn forked(driver: &mut Driver, run: &str, plan: Arc<Plan>) {
     let forked = Arc::new(Forked {
         run_id: run_id(run),
-        ancestry: Ancestry { run_id: run_id(""), seq: Some(plan.at), ordinal: plan.ordinal },
-        plan: plan.clone(),
+        ancestry: Ancestry { run_id: plan.source.clone(), seq: Some(plan.at), ordinal: plan.ordinal },
+        plan,
         actor: "tester".into(),
         at: Moment::default().wall,
     });
     driver.run(|session| session.fork(forked, usize::MAX));
-    plan
 }
 
 /// Reports a step of the fork. Says what it was told, or why it is held, and the event.
