@@ -115,7 +115,7 @@ impl Debugger {
         deadline: Option<Duration>,
     ) -> Result<Answer, Error> {
         let patience = Patience::new(hold_timeout, deadline, report.request_id.is_some());
-        let answer = match self.admit(agent, report)? {
+        let answer = match self.admit(agent, report, patience)? {
             Admitted::Answered(answer) => answer,
             Admitted::Held(waiter) => waiter.wait(patience).await?,
         };
@@ -127,7 +127,7 @@ impl Debugger {
     }
 
     /// Everything of a Trace that comes before waiting: one atomic step under the agent's lock.
-    fn admit(&self, id: &AgentId, report: Report) -> Result<Admitted, Error> {
+    fn admit(&self, id: &AgentId, report: Report, patience: Patience) -> Result<Admitted, Error> {
         let fingerprint = report.request_id.as_ref().map_or(0, |_| {
             let mut hasher = DefaultHasher::new();
             report.hash(&mut hasher);
@@ -145,13 +145,13 @@ impl Debugger {
             if let Some(request_id) = &report.request_id {
                 match state.session.known(request_id, fingerprint)? {
                     Some(Known::Answered(answer)) => return Ok(Admitted::Answered(answer)),
-                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(agent, state, seq))),
+                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(agent, state, seq, patience))),
                     None => {}
                 }
             }
             // A run may have come out of a file in between.
             state.session.retracing(&report.run_id)?;
-            Ok(self.0.record(agent, state, Reported { report, fingerprint, digest }))
+            Ok(self.0.record(agent, state, Reported { report, fingerprint, digest }, patience))
         })
     }
 
@@ -388,7 +388,7 @@ impl Shared {
         self.closing.load(Ordering::SeqCst)
     }
 
-    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported) -> Admitted {
+    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Admitted {
         let now = self.now();
         agent.touch(self);
         agent.make_room(state, reported.report.bytes());
@@ -403,7 +403,7 @@ impl Shared {
         state.last_event = Some(now.wall);
         agent.execute(state, std::iter::once(Change::Recorded(recorded)).chain(more));
         match held {
-            true => Admitted::Held(Waiter::join(agent, state, seq)),
+            true => Admitted::Held(Waiter::join(agent, state, seq, patience)),
             false => Admitted::Answered(answer),
         }
     }

@@ -236,6 +236,7 @@ pub(super) struct Held<'a> {
     accepts: Vec<String>,
     breakpoint_ids: &'a [String],
     gate: bool,
+    times_out_in_ms: Option<Number>,
 }
 
 pub(super) fn held(held: &proto::Held) -> Held<'_> {
@@ -249,6 +250,7 @@ pub(super) fn held(held: &proto::Held) -> Held<'_> {
         accepts: held.accepts.iter().copied().map(verb).collect(),
         breakpoint_ids: &held.breakpoint_ids,
         gate: held.gate,
+        times_out_in_ms: held.times_out_in.as_ref().map(milliseconds),
     }
 }
 

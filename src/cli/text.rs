@@ -91,7 +91,8 @@ fn reasons(held: &proto::Held) -> String {
 pub(super) fn held_in_full(held: &proto::Held) -> String {
     let accepts: Vec<_> = held.accepts.iter().copied().map(json::verb).collect();
     let accepts = if accepts.is_empty() { "nothing but proceed".into() } else { accepts.join(", ") };
-    format!("{}; accepts {accepts}; for {}", self::held(held), span(&held.held_for.unwrap_or_default()))
+    let ends = held.times_out_in.as_ref().map(|left| format!("; times out in {}", span(left))).unwrap_or_default();
+    format!("{}; accepts {accepts}; for {}{ends}", self::held(held), span(&held.held_for.unwrap_or_default()))
 }
 
 fn decision(out: &Output, made: &proto::DecisionMade) -> String {
@@ -313,6 +314,9 @@ mod tests {
         at.reason = proto::HoldReason::Breakpoint.into();
         at.gate = true;
         assert_eq!(held(&at), "held at #9 tool_call book_flight (run x): breakpoint b1, gate");
+        assert!(!held_in_full(&at).contains("times out"), "{}", held_in_full(&at));
+        at.times_out_in = Some(prost_types::Duration { seconds: 90, nanos: 0 });
+        assert!(held_in_full(&at).contains("; times out in "), "{}", held_in_full(&at));
     }
 
     #[test]

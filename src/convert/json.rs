@@ -262,6 +262,9 @@ pub(crate) struct Held {
     breakpoint_ids: Vec<String>,
     /// Whether only an explicit release opens it.
     gate: bool,
+    /// How long until it ends by itself, with its default decision; `null` where it does not.
+    #[schema(value_type = Option<f64>)]
+    times_out_in_ms: Option<Number>,
 }
 
 pub(crate) fn held(held: proto::Held) -> Held {
@@ -275,6 +278,7 @@ pub(crate) fn held(held: proto::Held) -> Held {
         accepts: held.accepts.into_iter().map(proto::Verb::json_name).collect(),
         breakpoint_ids: held.breakpoint_ids,
         gate: held.gate,
+        times_out_in_ms: held.times_out_in.as_ref().map(milliseconds),
     }
 }
 

@@ -212,6 +212,7 @@ fn held(view: &HeldView) -> proto::Held {
         accepts: view.event.accepts.iter().map(|verb| wire_verb(verb).into()).collect(),
         breakpoint_ids: view.breakpoints.iter().map(|id| label(*id)).collect(),
         gate: view.gate,
+        times_out_in: view.time_left.map(to_duration),
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct HeldView {
     pub(crate) breakpoints: Vec<u64>,
     /// Only an explicit release opens it.
     pub(crate) gate: bool,
+    /// How long until it ends by itself; nothing where it does not.
+    pub(crate) time_left: Option<Duration>,
 }
 
 impl Agent {
@@ -265,6 +267,7 @@ impl State {
             held_for: now.steady.saturating_sub(hold.since.steady),
             breakpoints: hold.breakpoints.clone(),
             gate: hold.gate.is_some(),
+            time_left: self.waiters.get(&hold.event.seq).and_then(Waiters::time_left),
         };
         Snapshot {
             mode: self.session.mode(),

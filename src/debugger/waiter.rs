@@ -45,6 +45,8 @@ pub(crate) struct Waiters {
     orphaned: u64,
     /// Ends the hold where nobody comes back.
     timer: Option<AbortHandle>,
+    /// When the hold ends by itself, though its callers stay; nothing where it does not.
+    ends: Option<Instant>,
 }
 
 impl Drop for Waiters {
@@ -60,6 +62,11 @@ impl Waiters {
         if let Some(earlier) = self.timer.replace(timer) {
             earlier.abort();
         }
+    }
+
+    /// How long until the hold ends by itself; nothing where it does not.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
     }
 
     pub(super) fn answer(mut self, answer: &Answer) {
@@ -91,14 +98,18 @@ pub(super) struct Waiter {
 
 impl Waiter {
     /// Joins those who wait at a hold, under the lock under which it was found.
-    pub(super) fn join(agent: &Arc<Agent>, state: &mut State, seq: Seq) -> Self {
+    pub(super) fn join(agent: &Arc<Agent>, state: &mut State, seq: Seq, patience: Patience) -> Self {
         let (sender, answer) = oneshot::channel();
         let id = agent.shared.next_id();
-        state.waiters.entry(seq).or_default().calls.push((id, sender));
         let since = state.session.hold(seq).map_or(Duration::ZERO, |hold| hold.since.steady);
         let gate = state.session.hold(seq).and_then(|hold| hold.gate?.timeout);
         let timeout = [agent.shared.limits.hold_timeout, gate].into_iter().flatten().min();
         let hold_ends = timeout.map(|timeout| agent.shared.instant(since) + timeout.min(FOREVER));
+        let waiters = state.waiters.entry(seq).or_default();
+        waiters.calls.push((id, sender));
+        // A caller that cannot ask again ends the hold with its own patience.
+        let caller_ends = patience.until.filter(|_| !patience.asks_again);
+        waiters.ends = [waiters.ends, hold_ends, caller_ends].into_iter().flatten().min();
         Self { agent: agent.clone(), seq, id, answer, hold_ends }
     }
 

@@ -183,6 +183,33 @@ async fn a_gate_that_nobody_opens_in_time_fails_closed() {
 }
 
 #[tokio::test]
+async fn a_hold_says_when_it_ends_by_itself() {
+    let server = TestServer::with(&["--hold-timeout", "1h"]).await;
+    let debugger = server.attach("a").await;
+    make(&server, json!({"types": ["tool_call"], "unattended": "hold", "timeout_ms": 600_000})).await;
+    let _service = server.held("a", json!({"type": "prompt"})).await;
+    let _gate = server.held("a", json!({"type": "tool_call"})).await;
+    let _caller = server.held("a", json!({"type": "log", "hold_timeout_ms": 60_000})).await;
+    // Who can ask again ends no hold: the service does.
+    let _again = server.held("a", json!({"type": "log", "hold_timeout_ms": 60_000, "request_id": "r"})).await;
+    let status = server.status("a").await;
+    let over_http: Vec<_> =
+        status["held"].as_array().unwrap().iter().map(|held| held["times_out_in_ms"].as_f64().unwrap()).collect();
+    let request = proto::StatusRequest { agent_id: "a".into() };
+    let status = server.grpc().await.status(request).await.unwrap().into_inner();
+    let over_grpc: Vec<_> = status.held.iter().map(|held| held.times_out_in.unwrap().seconds as f64 * 1000.0).collect();
+    for left in [over_http, over_grpc] {
+        let minutes: Vec<_> = left.iter().map(|ms| (ms / 60_000.0).ceil()).collect();
+        assert_eq!(minutes, [60.0, 10.0, 1.0, 60.0]);
+    }
+    drop(debugger);
+    let server = TestServer::start().await;
+    let _debugger = server.attach("a").await;
+    let _held = server.held("a", json!({"type": "prompt"})).await;
+    assert_eq!(server.status("a").await["held"][0]["times_out_in_ms"], Value::Null);
+}
+
+#[tokio::test]
 async fn an_agent_with_a_gate_is_not_forgotten() {
     let server = TestServer::with(&["--max-agents", "1"]).await;
     make(&server, json!({"unattended": "hold", "name": "pay"})).await;
