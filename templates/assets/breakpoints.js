@@ -22,10 +22,17 @@ export class Breakpoints {
   #alert;
   #announce;
   #form;
+  #onOpen;
+  #onList;
 
-  /** `pick(seq)` selects an event and returns whether it is there; `alert` and `announce` say something. */
-  constructor({ alert, announce, pick }) {
+  /**
+   * `pick(seq)` selects an event and returns whether it is there; `alert` and `announce` say something; `onOpen()`
+   * when the panel opens, `onList()` when the breakpoints are others than before.
+   */
+  constructor({ alert, announce, pick, onOpen, onList }) {
     this.#alert = alert;
+    this.#onOpen = onOpen;
+    this.#onList = onList;
     this.#announce = announce;
     this.#ask = paced(() => this.#load(), EVERY_MS);
     this.#form = new BreakpointForm({
@@ -66,6 +73,28 @@ export class Breakpoints {
     return (panel.querySelector("#breakpoint-list input") ?? at("new-breakpoint")).focus();
   }
 
+  /** Opens the panel at one breakpoint. */
+  reveal(id) {
+    this.#open();
+    const row = this.#row(id);
+    if (row && !this.#form.isOpen) row.querySelector("input").focus();
+    else at("new-breakpoint").focus();
+    if (!row) this.#announce(`Breakpoint ${id} is not there any more.`);
+  }
+
+  /** What becomes of a step at one of these gates when its time is up: "fails", "goes on", or "" for no gate. */
+  onTimeout(ids) {
+    const gates = ids.map((id) => this.#known.get(id)).filter((known) => known?.unattended === "hold");
+    if (gates.length === 0) return "";
+    return gates.every((gate) => gate.on_timeout === "proceed") ? "goes on" : "fails";
+  }
+
+  /** Another panel takes the place. */
+  hide() {
+    at("breakpoints").hidden = true;
+    at("breakpoints-button").ariaExpanded = "false";
+  }
+
   /** A new breakpoint with some of it written already. */
   write(prefill) {
     this.#open();
@@ -73,13 +102,13 @@ export class Breakpoints {
   }
 
   #open() {
+    this.#onOpen();
     at("breakpoints").hidden = false;
     at("breakpoints-button").ariaExpanded = "true";
   }
 
   #close() {
-    at("breakpoints").hidden = true;
-    at("breakpoints-button").ariaExpanded = "false";
+    this.hide();
     at("breakpoints-button").focus();
   }
 
@@ -99,6 +128,7 @@ export class Breakpoints {
   }
 
   #draw() {
+    this.#onList();
     at("no-breakpoints").hidden = this.#known.size > 0;
     at("breakpoint-count").hidden = this.#known.size === 0;
     at("breakpoint-count").textContent = this.#known.size;

@@ -7,12 +7,15 @@
 // A control's answer is never applied here: what it changed comes back as frames, in order with everything else.
 
 import { clearAlerts, showAlert } from "./alerts.js";
+import { call } from "./api.js";
 import { Breakpoints } from "./breakpoints.js";
 import { wireCopy } from "./clipboard.js";
 import { updateToolbar, wireControls } from "./controls.js";
 import { Decisions } from "./decision.js";
-import { refreshHold, showDetails } from "./details.js";
+import { Details } from "./details.js";
 import { members } from "./json.js";
+import { Lineage } from "./lineage.js";
+import { RunsPanel } from "./runspanel.js";
 import { runName, Runs } from "./runs.js";
 import { holdReason, targets } from "./scope.js";
 import { adoptTokenFromFragment, authorization, saveToken } from "./session.js";
@@ -40,10 +43,20 @@ at("observing").hidden = !observing;
 at("debug-link").href = location.pathname;
 at("debug-hint").hidden = observing;
 
-const status = new Status(agentId, observing);
+const status = new Status({
+  agentId,
+  observing,
+  breakpoint: (id) => breakpoints.reveal(id),
+  onTimeout: (ids) => breakpoints.onTimeout(ids),
+  release,
+});
+const lineage = new Lineage();
 const trace = new Trace((change, event) => {
   timeline[change](event);
-  if (change === "changed" && event === timeline.selected) refreshHold(at("details"), event, decide);
+  if (change === "changed") details.changed(event);
+  else if (change === "appended") details.came(event);
+  else if (change === "dropped") lineage.drop(event.seq);
+  else lineage.clear();
   redraw();
 });
 const timeline = new Timeline({ list: at("timeline"), trace, onSelect: selected, onFollow: drawFollow });
@@ -55,12 +68,35 @@ const decisions = new Decisions({
     timeline.resume();
   },
 });
-const breakpoints = new Breakpoints({ alert: showAlert, announce: (text) => status.announce("breakpoints", text), pick });
-const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: redraw });
+const breakpoints = new Breakpoints({
+  alert: showAlert,
+  announce: (text) => status.announce("breakpoints", text),
+  pick,
+  onOpen: () => runsPanel.hide(),
+  onList: redraw,
+});
+const details = new Details({
+  panel: at("details"),
+  get: (seq) => trace.get(seq),
+  lineage,
+  tools: { decide, breakHere, pick, breakpoint: (id) => breakpoints.reveal(id) },
+});
+const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: runsTold });
+const runsPanel = new RunsPanel({
+  runs,
+  lineage,
+  held: () => state?.held ?? [],
+  pick,
+  alert: showAlert,
+  announce: (text) => status.announce("runs", text),
+  onOpen: () => breakpoints.hide(),
+});
 
 let connection = "connecting";
 let why = "";
 let state = null;
+/** The default mode when the runs were last told: with another one, what they do is not known until they are again. */
+let modeOfRuns;
 /** What the buttons act on, as scope.js says. */
 let scope = targets([], runs.chosen, undefined);
 let epoch = null;
@@ -75,8 +111,8 @@ const stream = new EventStream({
   url: `debug/events${observing ? "?mode=observe" : ""}`,
   headers: authorization,
   onFrame: receive,
-  onState(next, reason, code) {
-    if (next !== connection) status.announce("connection", `Connection: ${next}. ${reason}`);
+  onState(next, reason, code, wait) {
+    status.connection(connection, next, reason, wait);
     [connection, why] = [next, reason];
     if (next !== "live") opening = true;
     // What comes after this may be another server, whose revisions begin anew.
@@ -91,14 +127,21 @@ wireControls({
   settled: clearAlerts,
   move: (by) => timeline.move(by, document.activeElement?.matches("[role=option]")),
   breakpoints: () => breakpoints.toggle(),
+  runs: () => runsPanel.toggle(),
+  decide: (action) => decisions.press(at("details"), action),
+  goToHeld: () => scope.next && pick(scope.next.seq),
 });
 at("follow").addEventListener("click", () => timeline.follow());
-at("now").addEventListener("click", (click) => {
-  const link = click.target.closest("#held-link");
-  if (!link) return;
-  click.preventDefault();
-  pick(Number(link.dataset.seq));
-});
+for (const id of ["now", "holds"]) {
+  at(id).addEventListener("click", (click) => {
+    const link = click.target.closest("[data-go]");
+    if (!link) return;
+    click.preventDefault();
+    pick(Number(link.dataset.go));
+  });
+}
+// The selected row is selected already, and still the way back to it from a step that the trace has let go.
+at("timeline").addEventListener("click", () => details.event?.lost && details.show(timeline.selected));
 for (const button of document.querySelectorAll("[data-reconnect]")) {
   button.addEventListener("click", () => stream.connectNow());
 }
@@ -133,6 +176,7 @@ function receive({ event: name, data: raw, id }) {
     takeState(frame);
   } else if (name === "decision") {
     trace.decide(frame, raw);
+    lineage.ended(String(frame.run_id ?? ""), frame.seq, frame.decision?.action);
   } else if (name === "gap") {
     trace.gaps = [frame];
   } else if (name !== "") {
@@ -144,6 +188,7 @@ function receive({ event: name, data: raw, id }) {
   } else if (frame.type === "clear") {
     forget(false);
   } else if (EVENTS.has(frame.type)) {
+    lineage.add(frame);
     trace.append(frame, raw);
     runs.seen(frame);
     // Its hold was told before it came.
@@ -183,6 +228,7 @@ function takeState(snapshot) {
   resumedTotal = null;
   state = { ...snapshot, held: Array.isArray(snapshot.held) ? snapshot.held : [], at: performance.now() };
   const fresh = aim();
+  showLost();
   runs.refresh();
   breakpoints.revision(snapshot.breakpoint_revision);
   if (fresh.length === 0) return;
@@ -212,6 +258,7 @@ function chosenName() {
 function chooseRun(run) {
   timeline.show(run);
   aim();
+  runsPanel.draw();
   status.announce("run", `${run === null ? "All runs" : runName(run)}: ${count(timeline.length, "event")}.`);
   redraw();
 }
@@ -219,9 +266,42 @@ function chooseRun(run) {
 /** Selects an event because a link names it, in whichever run it is. Returns whether this page has it. */
 function pick(seq) {
   const event = trace.get(seq);
-  if (event && runs.chosen !== null && event.runId !== runs.chosen) runs.chooseAll();
+  const hold = state?.held.find((one) => one.seq === seq);
+  // The trace has let it go, and the agent still waits for a decision.
+  if (!event && hold) details.show(lostEvent(hold));
+  if (event && runs.chosen !== null && event.runId !== runs.chosen) runs.choose(null);
   timeline.pick(event, true);
   return event !== undefined;
+}
+
+/** A held event of which nothing is known but what its hold says. */
+function lostEvent(hold) {
+  const name = visible(hold.name ?? "");
+  return { seq: hold.seq, type: hold.type, name, runId: hold.run_id, raw: "{}", held: "held", hold, decision: null, lost: true };
+}
+
+/** Such an event is in no trace that would tell that its hold has ended. */
+function showLost() {
+  const { event } = details;
+  if (!event?.lost) return;
+  event.hold = state.held.find((hold) => hold.seq === event.seq) ?? null;
+  event.held = event.hold && "held";
+  details.changed(event);
+}
+
+async function release(seq) {
+  try {
+    await call("POST", "release", { seq, action: "proceed" });
+    status.announce("done", `Step ${seq} was let go.`);
+  } catch (error) {
+    showAlert(error.message);
+  }
+}
+
+function runsTold() {
+  modeOfRuns = state?.mode;
+  runsPanel.draw();
+  redraw();
 }
 
 function decide(slot, event) {
@@ -246,8 +326,10 @@ function redraw() {
 function draw() {
   drawing = 0;
   const { inScope, next } = scope;
-  const mode = runs.chosen === null ? undefined : runs.get(runs.chosen)?.mode;
-  status.draw({ connection, why, state, trace, scope: { run: chosenName(), mode, inScope, next } });
+  const { mode, finished } = runs.get(runs.chosen) ?? {};
+  const stopped = lineage.run(runs.chosen)?.stopped;
+  const told = modeOfRuns === state?.mode ? runs.all : [];
+  status.draw({ connection, why, state, trace, scope: { run: chosenName(), mode, finished, stopped, inScope, next, runs: told } });
   timeline.markCursor(trace.counters.cursorSeq);
   const [shown, all] = [timeline.length, trace.length].map((n) => n.toLocaleString("en"));
   at("shown").textContent = runs.chosen === null ? all : `${shown} of ${all}`;
@@ -263,7 +345,7 @@ function selected(event, following) {
     return;
   }
   detailsAt = performance.now();
-  showDetails(at("details"), event, { decide, breakHere });
+  details.show(event);
 }
 
 function drawFollow(following) {

@@ -20,6 +20,7 @@ const APPLIES = {
   log: ["abort"],
 };
 const VERBS = { edit: "Edit", fulfil: "Fulfil", fail: "Fail", abort: "Abort" };
+const KEYS = { edit: "e", fulfil: "a", fail: "x" };
 const DONE = { proceed: "let go", edit: "let go with your edit", fulfil: "fulfilled", fail: "failed", abort: "aborted" };
 const TEMPLATE = { prompt: '{\n  "text": ""\n}', tool_call: '{\n  "result": ""\n}' };
 /** Drafts of so many steps are kept; the oldest goes first. */
@@ -56,6 +57,11 @@ export class Decisions {
     this.#drafts.clear();
   }
 
+  /** Presses a verb where one can be pressed. */
+  press(panel, action) {
+    panel.querySelector(`.verbs [data-verb="${action}"]:enabled`)?.click();
+  }
+
   #draft(event) {
     let draft = this.#drafts.get(event.seq);
     if (!draft) {
@@ -89,11 +95,15 @@ export class Decisions {
     failure.setAttribute("role", "alert");
     const send = (action, parts) => this.#send({ slot, event, draft, action, parts, panel, failure });
     const proceed = button("Proceed", "quiet", () => send("proceed", ""));
+    proceed.dataset.verb = "proceed";
+    proceed.setAttribute("aria-keyshortcuts", "y");
     bar.append(title, proceed);
     const impossible = new Map();
     const verbs = Object.keys(VERBS).map((action) => {
       const verb = button(VERBS[action], `quiet${action === "abort" ? " danger" : ""}`, () => toggle(action));
       verb.setAttribute("aria-controls", "decision-form");
+      verb.dataset.verb = action;
+      if (KEYS[action]) verb.setAttribute("aria-keyshortcuts", KEYS[action]);
       const why = whyNot(event, action);
       if (why) {
         verb.disabled = true;
@@ -267,6 +277,9 @@ function jsonField(form, draft, key, label, onChange) {
   const words = element("span", "", "");
   words.setAttribute("aria-live", "polite");
   let found = null;
+  const tidy = button("Format", "plain", () => check() && put(pretty(area.value)));
+  tidy.title = "Lay the JSON out anew";
+  bar.append(tidy);
   const show = button("Show the place", "plain", () => {
     area.focus();
     area.setSelectionRange(found.at, Math.min(found.at + 1, area.value.length));

@@ -1,17 +1,24 @@
-// The details of one event: its fields, and its data and metadata as the text that came.
+// The details of one event: what it is, what it carries as people read it and as JSON, what came of it, and what it
+// belongs to.
+//
+// Most of an event never changes. What does has a place of its own, and is drawn again when it does: the hold and the
+// decision, and the event that closes what this one opened.
 
 import { copyButton } from "./clipboard.js";
+import { diffView } from "./diffview.js";
 import { button, element } from "./dom.js";
 import { layOut, members } from "./json.js";
-import { holdReason } from "./scope.js";
+import { jsonTree } from "./jsontree.js";
+import { Blocks, longText } from "./longtext.js";
+import { goesOnWith, messageList, read } from "./messages.js";
+import { reasonParts } from "./reason.js";
 import { clip, duration, moment, visible, visibleJson, visibleLines, words } from "./text.js";
 
-/** More than this is shown on demand only. */
-const SHOWN = 200_000;
-/** Up to this size JSON is coloured; beyond it the many elements would cost more than they tell. */
+/** Of a text so much is shown at first, and of the raw event so much. */
+const TEXT = 20_000;
+const RAW = 200_000;
+/** Up to this size raw JSON is coloured; beyond it the many elements would cost more than they tell. */
 const COLOURED = 64_000;
-/** Long text is put into the page in blocks of about this size, so that only those in sight are laid out. */
-const BLOCK = 16_000;
 
 /** The fields worth a line of their own, in the order in which they are read. `null` values are left out. */
 const FIELDS = [
@@ -28,83 +35,294 @@ const FIELDS = [
   ["start_ts", "Started", (raw) => moment(Number(raw))],
   ["end_ts", "Ended", (raw) => moment(Number(raw))],
   ["effect", "Effect"],
+  ["origin", "Origin"],
   ["match_key", "Match key"],
   ["replay_checkpoint", "Replay checkpoint"],
   ["checkpoint_id", "Checkpoint"],
   ["run_end", "Ends the run"],
 ];
+const OPENS = new Set(["prompt", "tool_call"]);
+const CLOSES = new Set(["response", "tool_result", "error"]);
 /** Members of data that are prose more often than not, shown once more with their line breaks. */
-const PROSE = ["text", "content", "message", "prompt", "error"];
+const PROSE = ["text", "content", "message", "prompt", "input", "output", "completion", "answer", "response", "result", "query", "error"];
+/** Said beside the name of a step that was not reported live. */
+const ORIGINS = { recorded: "from a record", edited: "edited" };
 
-/**
- * Fills `panel` with an event; with `null` it says that nothing is selected. `decide(slot, event)` fills in what can be
- * decided about it, `breakHere(event)` is what the button beside its name does.
- */
-export function showDetails(panel, event, { decide, breakHere }) {
-  panel.dataset.seq = event?.seq ?? "";
-  if (!event) {
-    panel.replaceChildren(element("p", "hint", "Select an event to see what it carries."));
-    return;
+export class Details {
+  #panel;
+  #get;
+  #lineage;
+  #tools;
+  #event = null;
+
+  /**
+   * `get(seq)` is an event of the trace, `lineage` says how they belong together. `tools` are `decide(slot, event)`,
+   * which fills in what can be decided, `breakHere(event)`, `pick(seq)` and `breakpoint(id)`, which go there.
+   */
+  constructor({ panel, get, lineage, tools }) {
+    this.#panel = panel;
+    this.#get = get;
+    this.#lineage = lineage;
+    this.#tools = tools;
+    panel.addEventListener("click", (click) => {
+      const link = click.target.closest("[data-go]");
+      if (!link) return;
+      click.preventDefault();
+      tools.pick(Number(link.dataset.go));
+    });
   }
-  const parts = members(event.raw);
-  const heading = element("h2", "details-title", "");
-  heading.append(element("span", "seq", `#${event.seq}`), " ", element("span", "type", words(event.type)));
-  heading.dataset.type = event.type;
-  if (event.name) heading.append(" ", element("bdi", "name", event.name));
-  const head = element("div", "details-head", "");
-  head.append(heading, button("Break here", "plain", () => breakHere(event)));
-  const slot = element("div", "decision-slot", "");
-  decide(slot, event);
-  const content = [head, fieldList(event, parts), slot];
-  const data = parts.get("data");
-  const prose = data?.startsWith("{") ? proseOf(data) : null;
-  if (prose) content.push(textSection("Text", prose, visibleLines, prose));
-  content.push(jsonSection("Data", data ?? "{}"));
-  const metadata = parts.get("metadata");
-  if (metadata && metadata !== "null") content.push(jsonSection("Metadata", metadata));
-  if (event.decision && event.decision.action !== "proceed") {
-    const decision = members(event.decision.raw).get("decision");
-    if (decision) content.push(jsonSection("Decision", decision));
+
+  /** The event shown, or null. */
+  get event() {
+    return this.#event;
   }
-  panel.replaceChildren(...content);
-  panel.scrollTop = 0;
+
+  /** Shows an event; with null it says that nothing is selected. */
+  show(event) {
+    this.#event = event;
+    const panel = this.#panel;
+    panel.dataset.seq = event?.seq ?? "";
+    if (!event) {
+      const none = element("div", "details-none", "");
+      none.append(element("p", "", "Nothing is selected."), element("p", "hint", "Select an event to see what it carries."));
+      panel.replaceChildren(none);
+      return;
+    }
+    const parts = members(event.raw);
+    const place = (name) => element("div", name, "");
+    const content = [this.#head(event, parts), this.#fields(event, parts), place("decision-slot"), place("decided-slot")];
+    if (event.lost) {
+      content.push(element("p", "notice", "What this step carries is no longer kept by this page. It can still be decided."));
+    } else {
+      content.push(place("carried"), metadata(parts), rawEvent(event));
+    }
+    panel.replaceChildren(...content.filter(Boolean));
+    panel.scrollTop = 0;
+    this.#carried(event, parts);
+    this.#decided(event);
+  }
+
+  /** The hold of an event, or what was decided about it, has changed. */
+  changed(event) {
+    if (this.#event !== event) return;
+    const list = this.#panel.querySelector("dl.fields");
+    list.querySelector("[data-field=hold]")?.remove();
+    const line = holdLine(event, this.#tools.breakpoint);
+    if (line) list.prepend(line);
+    this.#decided(event);
+  }
+
+  /** An event has come: it may close what is shown. */
+  came(event) {
+    if (!this.#event || this.#event.lost || this.#lineage.other(this.#event.seq) !== event.seq) return;
+    const parts = members(this.#event.raw);
+    this.#panel.querySelector("dl.fields").replaceWith(this.#fields(this.#event, parts));
+    this.#carried(this.#event, parts);
+  }
+
+  #head(event, parts) {
+    const heading = element("h2", "details-title", "");
+    heading.append(element("span", "seq", `#${event.seq}`), " ", element("span", "type", words(event.type)));
+    heading.dataset.type = event.type;
+    if (event.name) heading.append(" ", element("bdi", "name", event.name));
+    const origin = parts.get("origin")?.startsWith('"') ? JSON.parse(parts.get("origin")) : "live";
+    if (origin !== "live") heading.append(" ", element("span", "origin", ORIGINS[origin] ?? clip(visible(origin), 40)));
+    const head = element("div", "details-head", "");
+    const actions = element("div", "details-actions", "");
+    actions.append(button("Break here", "plain", () => this.#tools.breakHere(event)));
+    head.append(heading, actions);
+    return head;
+  }
+
+  #fields(event, parts) {
+    const list = element("dl", "fields", "");
+    const hold = holdLine(event, this.#tools.breakpoint);
+    if (hold) list.append(hold);
+    for (const [key, label, format] of FIELDS) {
+      const raw = parts.get(key);
+      if (raw === undefined || raw === "null" || raw === '""') continue;
+      // A step that reports no start began when it was recorded; saying that twice tells nothing.
+      if (key === "start_ts" && raw === parts.get("ts")) continue;
+      if (key === "run_end" && raw === "false") continue;
+      const plain = raw.startsWith('"') ? visible(JSON.parse(raw)) : raw;
+      const made = field(key, label, (format && format(raw)) || clip(plain, 500), format ? raw : "");
+      if (key === "node_id") this.#link(made, this.#lineage.other(event.seq), OPENS.has(event.type) ? "closed by" : "opened by");
+      if (key === "parent_id") this.#link(made, this.#lineage.above(event.seq), "");
+      list.append(made);
+    }
+    const wall = this.#wallTime(event, parts);
+    if (wall) list.append(wall);
+    return list;
+  }
+
+  #link(made, seq, relation) {
+    const other = seq === undefined ? undefined : this.#get(seq);
+    if (!other) return;
+    made.lastChild.append(" ", relation, relation && " ", goTo(other));
+  }
+
+  /** From the opening of a node to its end, less the time that its opening was held: nobody worked then. */
+  #wallTime(event, parts) {
+    const other = this.#get(this.#lineage.other(event.seq));
+    if (!other) return null;
+    const [opening, closing] = OPENS.has(event.type) ? [event, other] : [other, event];
+    const at = (one) => Number((one === event ? parts : members(one.raw)).get("ts"));
+    const held = opening.decision ? Number(members(opening.decision.raw).get("held_ms")) || 0 : 0;
+    const ms = (at(closing) - at(opening)) * 1000 - held;
+    if (!(ms >= 0)) return null;
+    return field("wall", "Wall time", duration(ms) + (held >= 1 ? `, and ${duration(held)} held` : ""), "");
+  }
+
+  /** What the event carries, and beside it what belongs to it. */
+  #carried(event, parts) {
+    const place = this.#panel.querySelector(".carried");
+    if (!place) return;
+    const data = parts.get("data") ?? "{}";
+    const other = this.#get(this.#lineage.other(event.seq));
+    const found = OPENS.has(event.type) || CLOSES.has(event.type) ? read(data, event.type === "prompt") : null;
+    const tool = event.type === "tool_call" || event.type === "tool_result";
+    if (tool || (event.type === "error" && other?.type === "tool_call")) {
+      place.replaceChildren(this.#tool(event, data, other));
+      return;
+    }
+    const content = found ? [this.#conversation(event, found)] : prose(data);
+    content.push(jsonSection("Data", data, !found));
+    if (other) content.push(this.#counterpart(event, other));
+    place.replaceChildren(...content);
+  }
+
+  /** Input beside output, whichever of both was selected. */
+  #tool(event, data, other) {
+    const pair = element("div", "pair", "");
+    const opening = event.type === "tool_call";
+    const otherData = other ? (members(other.raw).get("data") ?? "{}") : null;
+    const side = (title, own, seq, type) => {
+      if (own === null) {
+        const waiting = element("section", "payload waiting", "");
+        const bar = element("div", "payload-bar", "");
+        bar.append(element("h3", "", title));
+        waiting.append(bar, element("p", "hint", opening ? "Not there yet: it shows here when it comes." : "What was called is not kept any more."));
+        return waiting;
+      }
+      const made = element("div", "", "");
+      made.append(...prose(own), jsonSection(title, own, true));
+      if (seq !== event.seq) made.querySelector("h3").append(" ", goTo(this.#get(seq)));
+      if (type === "error") made.classList.add("failed");
+      return made;
+    };
+    const result = opening ? other : event;
+    pair.append(
+      side("Input", opening ? data : otherData, opening ? event.seq : other?.seq, "tool_call"),
+      side(result?.type === "error" ? "Error" : "Output", opening ? otherData : data, result?.seq, result?.type),
+    );
+    return pair;
+  }
+
+  #conversation(event, found) {
+    const section = element("section", "payload", "");
+    const bar = element("div", "payload-bar", "");
+    const title = element("h3", "", "Messages");
+    const earlier = event.type === "prompt" ? this.#lineage.promptsBefore(event.seq).map((seq) => this.#get(seq)).filter(Boolean) : [];
+    const before = goesOnWith(found, earlier.map((one) => ({ seq: one.seq, data: members(one.raw).get("data") ?? "{}" })));
+    const hint = element("span", "hint", "");
+    const draw = (compared) => {
+      const { list, said } = messageList(found, compared?.then);
+      hint.textContent = [said, ...found.notes.map((note) => clip(visible(note), 60))].join(" · ");
+      if (compared) hint.append(" · since ", goTo(this.#get(compared.seq)));
+      section.replaceChildren(bar, list);
+    };
+    bar.append(title, hint);
+    if (before) {
+      let comparing = true;
+      const toggle = button("Show all", "plain", () => {
+        comparing = !comparing;
+        toggle.textContent = comparing ? "Show all" : "Show what changed";
+        draw(comparing ? before : null);
+      });
+      bar.append(toggle);
+    }
+    draw(before);
+    return section;
+  }
+
+  /** The answer of a prompt as it came, or, folded, what an answer was asked by. */
+  #counterpart(event, other) {
+    const opening = OPENS.has(event.type);
+    const title = opening ? (other.type === "error" ? "Error" : "Answer") : "Asked by";
+    const make = () => {
+      const data = members(other.raw).get("data") ?? "{}";
+      const found = read(data, other.type === "prompt");
+      return found ? [messageList(found, null).list] : [...prose(data), jsonTree(data, { label: title })];
+    };
+    const section = element("section", "payload", "");
+    const bar = element("div", "payload-bar", "");
+    const head = element("h3", "", `${title} `);
+    head.append(goTo(other));
+    bar.append(head);
+    section.append(bar);
+    if (opening) section.append(...make());
+    else bar.append(button("Show", "plain", (click) => {
+      click.target.remove();
+      section.append(...make());
+    }));
+    return section;
+  }
+
+  #decided(event) {
+    this.#tools.decide(this.#panel.querySelector(".decision-slot"), event);
+    const slot = this.#panel.querySelector(".decided-slot");
+    if (!event.decision || event.decision.action === "proceed" || slot.dataset.shows === event.decision.raw) return;
+    slot.dataset.shows = event.decision.raw;
+    slot.replaceChildren(decidedSection(event));
+  }
 }
 
-/** Only the line about the hold and what can be decided; the rest of an event never changes. */
-export function refreshHold(panel, event, decide) {
-  if (panel.dataset.seq !== String(event.seq)) return;
-  const list = panel.querySelector("dl.fields");
-  decide(panel.querySelector(".decision-slot"), event);
-  list.querySelector("[data-field=hold]")?.remove();
-  const line = holdLine(event);
-  if (line) list.prepend(line);
+/** What was decided about a step: for an edit the way from the one to the other, else what was sent. */
+function decidedSection(event) {
+  const frame = members(event.decision.raw);
+  const raw = frame.get("decision") ?? "{}";
+  const decision = members(raw);
+  const actor = string(frame.get("actor"));
+  const section = element("section", "payload decided", "");
+  const bar = element("div", "payload-bar", "");
+  const title = element("h3", "", `Decision: ${words(event.decision.action)}`);
+  const who = element("span", "hint", "");
+  if (actor) who.append("by ", element("bdi", "", clip(visible(actor), 100)));
+  bar.append(title, who, copyButton(() => raw, "Copy decision"));
+  section.append(bar);
+  const model = string(decision.get("model"));
+  if (model) section.append(element("p", "", `Model: ${clip(visible(model), 200)}`));
+  const said = string(decision.get("message")) ?? string(decision.get("reason"));
+  if (said) section.append(longText(said, { most: TEXT, show: visibleLines, className: "prose" }));
+  const data = decision.get("data");
+  if (data === undefined || data === "null") return section;
+  const before = event.decision.action === "edit" ? (frame.get("before") ?? members(event.raw).get("data")) : undefined;
+  if (before === undefined) section.append(jsonTree(data, { label: "Decision" }));
+  else section.append(diffView(before, data, { json: true }));
+  return section;
 }
 
-function fieldList(event, parts) {
-  const list = element("dl", "fields", "");
-  const hold = holdLine(event);
-  if (hold) list.append(hold);
-  for (const [key, label, format] of FIELDS) {
-    const raw = parts.get(key);
-    if (raw === undefined || raw === "null" || raw === '""') continue;
-    // A step that reports no start began when it was recorded; saying that twice tells nothing.
-    if (key === "start_ts" && raw === parts.get("ts")) continue;
-    const plain = raw.startsWith('"') ? visible(JSON.parse(raw)) : raw;
-    list.append(field(key, label, (format && format(raw)) || clip(plain, 500), format ? raw : ""));
-  }
-  return list;
-}
-
-function holdLine(event) {
+function holdLine(event, breakpoint) {
   if (event.held) {
-    return field("hold", "Held", `yes: ${visible(holdReason(event.hold))}`);
+    const made = field("hold", "Held", "yes: ");
+    made.lastChild.firstChild.append(...reasonParts(event.hold, breakpoint));
+    return made;
   }
   if (!event.decision) return null;
   const frame = members(event.decision.raw);
-  const actor = frame.has("actor") && frame.get("actor") !== "null" ? JSON.parse(frame.get("actor")) : "";
+  const actor = string(frame.get("actor"));
   const held = duration(Number(frame.get("held_ms")));
   const text = [words(event.decision.outcome), event.decision.action, held && `held for ${held}`, actor && `by ${actor}`];
   return field("hold", "Outcome", clip(visible(text.filter(Boolean).join(" · ")), 300));
+}
+
+/** A link to an event; who follows it is taken there in the timeline. */
+function goTo(event) {
+  const link = element("a", "", `#${event.seq}`);
+  link.href = `#e${event.seq}`;
+  link.dataset.go = event.seq;
+  link.title = `${words(event.type)} ${event.name}`.trim();
+  return link;
 }
 
 function field(key, label, text, title) {
@@ -117,111 +335,66 @@ function field(key, label, text, title) {
   return pair;
 }
 
-function proseOf(data) {
+/** The members of data that are texts of some length, with their line breaks. */
+function prose(data) {
+  if (!data.startsWith("{")) return [];
   const parts = members(data);
   for (const key of PROSE) {
     const raw = parts.get(key);
     // A short line reads as well in the JSON below.
-    if (raw?.startsWith('"') && (raw.length > 80 || raw.includes("\\n"))) return JSON.parse(raw);
+    if (!raw?.startsWith('"') || (raw.length <= 80 && !raw.includes("\\n"))) continue;
+    const text = JSON.parse(raw);
+    const made = section("Text", text);
+    made.append(longText(text, { most: TEXT, show: visibleLines, className: "prose" }));
+    return [made];
   }
-  return null;
+  return [];
 }
 
-function jsonSection(title, raw) {
-  return section(title, raw, raw.length, (limit) => {
-    const part = raw.slice(0, limit);
-    const blocks = new Blocks("json");
-    const coloured = part.length <= COLOURED;
-    layOut(part, (kind, piece) => {
-      blocks.add(kind === "" ? piece : visibleJson(piece), coloured && kind !== "" ? kind : "");
-    });
-    return blocks.finish();
-  });
+function metadata(parts) {
+  const raw = parts.get("metadata");
+  return raw && raw !== "null" ? jsonSection("Metadata", raw, true) : null;
 }
 
-function textSection(title, text, show, copy) {
-  return section(title, copy, text.length, (limit) => {
-    const blocks = new Blocks("prose");
-    blocks.add(show(text.slice(0, limit)), "");
-    return blocks.finish();
-  });
+function jsonSection(title, raw, open) {
+  const made = section(title, raw);
+  made.append(jsonTree(raw, { label: title, open }));
+  return made;
 }
 
-function section(title, copy, size, render) {
+function section(title, copy) {
   const whole = element("section", "payload", "");
   const bar = element("div", "payload-bar", "");
   bar.append(element("h3", "", title), copyButton(() => copy, `Copy ${title.toLowerCase()}`));
-  whole.append(bar, render(SHOWN));
-  if (size > SHOWN) {
-    const more = element("p", "more", `The first ${SHOWN.toLocaleString("en")} of ${size.toLocaleString("en")} characters. `);
-    const all = button("Show all", "plain", () => {
-      whole.replaceChildren(bar, render(Infinity));
-      whole.querySelector("pre").focus();
-    });
-    more.append(all);
-    whole.append(more);
-  }
+  whole.append(bar);
   return whole;
 }
 
-/** Collects text into a `pre` in blocks, as text nodes and, for coloured pieces, spans. */
-class Blocks {
-  #pre = element("pre", "", "");
-  #block = null;
-  #plain = "";
-  #size = 0;
-
-  constructor(className) {
-    this.#pre.className = className;
-    // Not a stop for the Tab key: lines wrap, and what scrolls is the panel, which is one.
-    this.#pre.tabIndex = -1;
-    this.#pre.dir = className === "json" ? "ltr" : "auto";
-  }
-
-  add(text, kind) {
-    for (let at = 0; at < text.length; ) {
-      const end = cut(text, at);
-      let piece = text.slice(at, end);
-      at = end;
-      if (this.#size >= BLOCK) {
-        this.#close();
-        // Blocks follow one another as lines do, so that a new one is a line break already.
-        if (piece.startsWith("\n")) piece = piece.slice(1);
-      }
-      this.#size += piece.length;
-      if (kind === "") {
-        this.#plain += piece;
-        continue;
-      }
-      this.#flush();
-      this.#block.append(element("span", kind, piece));
+/** The event as it came over the wire, for who wants to see exactly that. */
+function rawEvent(event) {
+  const whole = element("details", "raw", "");
+  whole.append(element("summary", "", "Raw event"));
+  whole.addEventListener("toggle", () => {
+    if (!whole.open || whole.children.length > 1) return;
+    const made = section("JSON", event.raw);
+    if (event.raw.length > COLOURED) {
+      made.append(longText(event.raw, { most: RAW, show: laidOut, className: "raw-json" }));
+    } else {
+      const blocks = new Blocks("raw-json json");
+      layOut(event.raw, (kind, piece) => blocks.add(kind === "" ? piece : visibleJson(piece), kind));
+      made.append(blocks.finish());
     }
-  }
-
-  finish() {
-    this.#close();
-    return this.#pre;
-  }
-
-  #flush() {
-    this.#block ??= element("span", "block", "");
-    if (this.#plain) this.#block.append(this.#plain);
-    this.#plain = "";
-  }
-
-  #close() {
-    this.#flush();
-    this.#pre.append(this.#block);
-    this.#block = null;
-    this.#size = 0;
-  }
+    whole.append(made);
+  });
+  return whole;
 }
 
-/** Where a block's worth of text from `at` ends: behind a line break where there is one, never inside a character. */
-function cut(text, at) {
-  if (text.length - at <= BLOCK) return text.length;
-  const line = text.lastIndexOf("\n", at + BLOCK - 1);
-  if (line > at) return line + 1;
-  const last = text.charCodeAt(at + BLOCK - 1);
-  return last >= 0xd800 && last < 0xdc00 ? at + BLOCK - 1 : at + BLOCK;
+function laidOut(raw) {
+  let text = "";
+  layOut(raw, (kind, piece) => (text += kind === "" ? piece : visibleJson(piece)));
+  return text;
+}
+
+function string(raw) {
+  return raw?.startsWith('"') ? JSON.parse(raw) : undefined;
 }

@@ -23,6 +23,35 @@ export function members(text) {
   return found;
 }
 
+/** The elements of an array, as the text of each. `text` is valid JSON; what is no array has none. */
+export function items(text) {
+  const start = skipSpace(text, 0);
+  return text[start] === "[" ? entries(text, start).map(({ from, to }) => text.slice(from, to)) : [];
+}
+
+/**
+ * What the object or array that opens at `start` holds: `{key, from, to}` each, `key` being the text of the name with
+ * its quotes, and null in an array. Only this level is looked at.
+ */
+export function entries(text, start) {
+  const found = [];
+  const named = text[start] === "{";
+  for (let i = skipSpace(text, start + 1); i < text.length && text[i] !== "}" && text[i] !== "]"; ) {
+    let key = null;
+    if (named) {
+      const keyEnd = stringEnd(text, i);
+      key = text.slice(i, keyEnd);
+      i = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    }
+    const to = valueEnd(text, i);
+    found.push({ key, from: i, to });
+    i = skipSpace(text, to);
+    if (text[i] !== ",") break;
+    i = skipSpace(text, i + 1);
+  }
+  return found;
+}
+
 /**
  * Lays `text` out with two spaces a level, telling each piece to `emit(kind, piece)`: kind is "key", "string",
  * "number", "word" or "" (punctuation and space). Text that was cut off anywhere is laid out as far as it goes.
@@ -187,20 +216,21 @@ function wordEnd(text, i) {
   return end;
 }
 
+const BRACKET = /["{}[\]]/g;
+
 function valueEnd(text, i) {
   if (text[i] === '"') return stringEnd(text, i);
   if (text[i] !== "{" && text[i] !== "[") return wordEnd(text, i);
   let depth = 0;
-  while (i < text.length) {
-    const c = text[i];
+  for (BRACKET.lastIndex = i; BRACKET.test(text); ) {
+    const at = BRACKET.lastIndex - 1;
+    const c = text[at];
     if (c === '"') {
-      i = stringEnd(text, i);
+      BRACKET.lastIndex = stringEnd(text, at);
       continue;
     }
-    if (c === "{" || c === "[") depth += 1;
-    else if (c === "}" || c === "]") depth -= 1;
-    i += 1;
-    if (depth === 0) break;
+    depth += c === "{" || c === "[" ? 1 : -1;
+    if (depth === 0) return at + 1;
   }
-  return i;
+  return text.length;
 }

@@ -27,9 +27,12 @@ export class Runs {
     this.#onList = onList;
     this.#ask = paced(async () => {
       if (document.hidden) return;
+      const askedAt = performance.now();
       const runs = await call("GET", "status").then((status) => status.runs, () => null);
       // Without a connection the page says so already; what was known stays.
-      if (runs) this.#take(runs, known);
+      if (!runs) return;
+      this.askedAt = askedAt;
+      this.#take(runs, known);
     }, EVERY_MS);
     const asked = new URLSearchParams(location.search).get("run");
     select.replaceChildren(option(ALL, "All runs"));
@@ -62,13 +65,21 @@ export class Runs {
     return this.#known.get(id);
   }
 
+  /** All that the server last told of, the oldest first. */
+  get all() {
+    return [...this.#known.values()];
+  }
+
+  /** When the server was last asked, as performance.now() tells time: what came later is not in what it said. */
+  askedAt = 0;
+
   get ids() {
     return [...this.#known.keys()];
   }
 
-  /** Chooses all runs, because something outside of the chosen one is to be seen. */
-  chooseAll() {
-    this.#select.value = ALL;
+  /** Chooses a run, or all with null. */
+  choose(run) {
+    this.#select.value = run === null ? ALL : ONE + run;
     this.#select.dispatchEvent(new Event("change"));
   }
 

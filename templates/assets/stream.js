@@ -25,7 +25,7 @@ export class EventStream {
   #abort = null;
   #heardAt = 0;
 
-  /** `headers` is called before every attempt; `onFrame({event, data, id})`; `onState(state, detail, status)`. */
+  /** `headers` is called before every attempt; `onFrame({event, data, id})`; `onState(state, detail, status, wait)`: `wait` ms until it is tried again. */
   constructor({ url, headers, onFrame, onState }) {
     this.#url = url;
     this.#headers = headers;
@@ -100,7 +100,7 @@ export class EventStream {
     this.#attempt = Math.max(this.#attempt, 0);
     const wait = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)];
     this.#attempt += 1;
-    this.#onState("reconnecting", why);
+    this.#onState("reconnecting", why, undefined, wait);
     this.#timer = setTimeout(() => this.connectNow(), wait);
   }
 

@@ -1,5 +1,6 @@
 // What every file of claims starts with: one server, one browser, and a page of its own for every claim.
 
+import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { Agent, open, shows, startBrowser, startServer } from "./harness.mjs";
 
@@ -19,7 +20,9 @@ after(async () => {
   await server?.stop();
 });
 afterEach(async () => {
+  const violations = browser.contexts().flatMap((context) => context.pages()).flatMap((page) => page.violations);
   for (const context of browser.contexts()) await context.close();
+  assert.deepEqual(violations, [], "no page threw, opened a dialog or tripped its security policy");
 });
 
 /** An agent that no other test knows, and its page, attached. */

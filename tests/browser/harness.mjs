@@ -98,22 +98,33 @@ export class Agent {
   }
 }
 
-/** Opens a page and keeps what went wrong in it: errors on its console and whatever its security policy stopped. */
+/**
+ * Opens a page and keeps what went wrong in it: errors on its console and whatever its security policy stopped. Among
+ * them `violations` are what no test may bring about, so that they are looked at after each.
+ */
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.problems = [];
-  await page.exposeBinding("reportViolation", (_source, text) => page.problems.push(text));
+  page.violations = [];
+  await page.exposeBinding("reportViolation", (_source, text) => {
+    page.problems.push(text);
+    page.violations.push(text);
+  });
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (violation) => {
       globalThis.reportViolation(`${violation.violatedDirective}: ${violation.blockedURI} ${violation.sample}`);
     });
   });
   page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
-  page.on("pageerror", (error) => page.problems.push(String(error)));
+  page.on("pageerror", (error) => {
+    page.problems.push(String(error));
+    page.violations.push(String(error));
+  });
   page.on("dialog", (dialog) => {
     page.problems.push(`a dialog opened: ${dialog.message()}`);
+    page.violations.push(`a dialog opened: ${dialog.message()}`);
     return dialog.dismiss();
   });
   if (process.env.TEMPLATES) await context.route(/\/assets\/|\/debug$|\/debug[?#]|:\d+\/$/, fromWorkingTree);
@@ -133,8 +144,8 @@ async function fromWorkingTree(route) {
   const response = await route.fetch({ headers }).catch(() => null);
   if (!response) return route.abort();
   if (response.ok()) return route.fulfill({ response, body });
-  // A module that is newer than the binary.
-  return route.fulfill({ body, contentType: "text/javascript; charset=utf-8" });
+  // A file that is newer than the binary.
+  return route.fulfill({ body, contentType: `text/${pathname.endsWith(".css") ? "css" : "javascript"}; charset=utf-8` });
 }
 
 /** Waits until `probe()` returns something true, and returns that. */

@@ -1,0 +1,163 @@
+// A conversation as people read it: who said what, which tools were called, and what is new since the call before.
+
+import { conversation, plain, readMessage, signature } from "./conversation.js";
+import { difference } from "./diff.js";
+import { diffView } from "./diffview.js";
+import { button, element } from "./dom.js";
+import { jsonTree } from "./jsontree.js";
+import { longText } from "./longtext.js";
+import { clip, count, visible, visibleLines } from "./text.js";
+
+/** More of a text is shown on demand. */
+const TEXT = 6_000;
+/** Of a longer conversation the newest are shown, and the others on demand. */
+const NEWEST = 40;
+/** Conversations beyond this size are not compared. */
+const COMPARED = 8 * 1024 * 1024;
+const NAMES = { system: "System", developer: "Developer", user: "User", assistant: "Assistant", tool: "Tool" };
+
+/** The conversation in `data`, as `conversation` gives it, and null where there is none. */
+export function read(data, opening) {
+  return data?.startsWith("{") ? conversation(data, opening) : null;
+}
+
+/**
+ * Fills a list with the messages. `before` is what was sent earlier: what both have in common is folded, what was
+ * changed shows as a diff. Returns in words how many are new.
+ */
+export function messageList(found, before) {
+  const list = element("div", "messages", "");
+  if (!before) {
+    const late = found.messages.slice(-NEWEST);
+    const early = found.messages.slice(0, -NEWEST);
+    if (early.length) list.append(fold(`${count(early.length, "earlier message")}`, () => early.map(article)));
+    list.append(...late.map(article));
+    return { list, said: count(found.messages.length, "message") };
+  }
+  const said = { same: 0, fresh: 0, changed: 0, gone: 0 };
+  const changes = difference(before.messages.map(signature), found.messages.map(signature));
+  for (let at = 0; at < changes.length; ) {
+    const from = at;
+    const same = changes[at].kind === "same";
+    while (at < changes.length && (changes[at].kind === "same") === same) at += 1;
+    const part = changes.slice(from, at);
+    if (same) {
+      said.same += part.length;
+      const messages = part.map((change) => found.messages[change.after]);
+      list.append(fold(`${count(part.length, "message")} as before`, () => messages.map(article)));
+    } else {
+      list.append(...changed(part, before, found, said));
+    }
+  }
+  const parts = [
+    said.same && `${said.same} as before`,
+    said.fresh && `${said.fresh} new`,
+    said.changed && `${said.changed} changed`,
+    said.gone && `${said.gone} gone`,
+  ];
+  return { list, said: parts.filter(Boolean).join(", "), same: said.same };
+}
+
+/** The earlier conversation that this one goes on with: of those near, the one with the most in common. */
+export function goesOnWith(found, earlier) {
+  const now = found.messages.map(signature);
+  let best = null;
+  let size = found.messages.reduce((sum, { raw }) => sum + raw.length, 0);
+  for (const candidate of earlier) {
+    size += candidate.data.length;
+    if (size > COMPARED) break;
+    const then = read(candidate.data, true);
+    if (!then) continue;
+    const old = then.messages.map(signature);
+    const common = difference(old, now).filter(({ kind }) => kind === "same").length;
+    // Only a system text in common is another conversation of the same agent.
+    const telling = common - (then.messages[0]?.role === "system" && old[0] === now[0] ? 0.5 : 0);
+    if (telling >= 1 && (!best || telling > best.telling)) best = { telling, seq: candidate.seq, then };
+    if (common === old.length) break;
+  }
+  return best;
+}
+
+function changed(part, before, found, said) {
+  const gone = part.filter(({ kind }) => kind === "gone").map((change) => before.messages[change.before]);
+  const fresh = part.filter(({ kind }) => kind === "new").map((change) => found.messages[change.after]);
+  const shown = [];
+  const roles = (message) => readMessage(message).role;
+  while (gone.length && fresh.length && roles(gone[0]) === roles(fresh[0])) {
+    const [old, now] = [gone.shift(), fresh.shift()];
+    said.changed += 1;
+    const made = frame(readMessage(now), "changed");
+    made.append(diffView(plain(old), plain(now)));
+    shown.push(made);
+  }
+  for (const message of gone) {
+    said.gone += 1;
+    const made = article(message);
+    mark(made, "gone");
+    shown.push(made);
+  }
+  for (const message of fresh) {
+    said.fresh += 1;
+    const made = article(message);
+    mark(made, "new");
+    shown.push(made);
+  }
+  return shown;
+}
+
+function fold(label, make) {
+  const opener = button(label, "plain fold", () => {
+    const made = make();
+    opener.replaceWith(...made);
+    made[0].tabIndex = -1;
+    made[0].focus({ preventScroll: true });
+  });
+  return opener;
+}
+
+function article(message) {
+  const { role, name, parts } = readMessage(message);
+  const made = frame({ role, name });
+  for (const part of parts) made.append(partView(part));
+  if (parts.length === 0) made.append(element("p", "hint", "Nothing in it."));
+  return made;
+}
+
+function frame({ role, name }, state) {
+  const made = element("section", "message", "");
+  made.dataset.role = Object.hasOwn(NAMES, role) ? role : "other";
+  const head = element("h4", "", "");
+  head.append(element("bdi", "", NAMES[made.dataset.role] ?? (clip(visible(role), 60) || "Message")));
+  if (name) head.append(" ", element("bdi", "who", clip(visible(name), 80)));
+  made.append(head);
+  if (state) mark(made, state);
+  return made;
+}
+
+function mark(made, state) {
+  made.dataset.state = state;
+  made.firstChild.append(" ", element("span", "state", state));
+}
+
+function partView(part) {
+  if (part.kind === "text") return text(part.text);
+  if (part.kind === "note") return element("p", "hint", visible(part.text));
+  if (part.kind === "json") return jsonTree(part.raw, { label: "Part of the message" });
+  if (part.kind === "thinking") {
+    const made = element("div", "part thinking", "");
+    made.append(element("p", "part-title", "Thinking"), text(part.text));
+    return made;
+  }
+  const made = element("div", `part ${part.kind}`, "");
+  const title = element("p", "part-title", part.kind === "call" ? "Calls " : part.error ? "Result, an error" : "Result");
+  if (part.kind === "call") title.append(element("bdi", "name", clip(visible(part.name), 120) || "a tool"));
+  if (part.id) title.append(" ", element("bdi", "hint", clip(visible(part.id), 60)));
+  made.append(title);
+  if (part.kind === "call") made.append(part.raw === undefined ? text(part.text) : jsonTree(part.raw, { label: "Arguments" }));
+  else made.append(...part.parts.map(partView));
+  return made;
+}
+
+function text(value) {
+  return longText(value, { most: TEXT, show: visibleLines, className: "prose" });
+}

@@ -1,0 +1,151 @@
+// The runs of the agent as a panel: what each does, and the buttons that act on it alone.
+
+import { call } from "./api.js";
+import { button, element } from "./dom.js";
+import { runName } from "./runs.js";
+import { count, duration, words } from "./text.js";
+
+/** More runs than these are counted: the select in the toolbar has them all. */
+const LISTED = 200;
+
+const at = (id) => document.getElementById(id);
+
+export class RunsPanel {
+  #runs;
+  #lineage;
+  #held;
+  #pick;
+  #alert;
+  #announce;
+  #onOpen;
+  #rows = new Map();
+
+  /**
+   * `runs` and `lineage` know the runs, `held()` is what is held now; `pick(seq)` selects an event; `onOpen()` when the
+   * panel opens.
+   */
+  constructor({ runs, lineage, held, pick, alert, announce, onOpen }) {
+    this.#held = held;
+    this.#pick = pick;
+    this.#runs = runs;
+    this.#lineage = lineage;
+    this.#alert = alert;
+    this.#announce = announce;
+    this.#onOpen = onOpen;
+    at("runs-button").addEventListener("click", () => this.toggle());
+    at("close-runs").addEventListener("click", () => this.#close());
+    at("all-runs").addEventListener("click", () => this.#runs.choose(null));
+  }
+
+  /** Opens the panel and goes there; from inside of it, closes it and goes back. */
+  toggle() {
+    const panel = at("runs-panel");
+    if (!panel.hidden && (panel.contains(document.activeElement) || document.activeElement === at("runs-button"))) return this.#close();
+    this.#onOpen();
+    panel.hidden = false;
+    at("runs-button").ariaExpanded = "true";
+    this.draw();
+    return (panel.querySelector("[aria-pressed=true]") ?? panel.querySelector("#run-list button") ?? at("close-runs")).focus();
+  }
+
+  /** Another panel takes the place. */
+  hide() {
+    at("runs-panel").hidden = true;
+    at("runs-button").ariaExpanded = "false";
+  }
+
+  /** Rows change in place, so that focus survives. */
+  draw() {
+    const all = this.#runs.all;
+    at("run-count").hidden = all.length < 2;
+    at("run-count").textContent = all.length;
+    if (at("runs-panel").hidden) return;
+    at("no-runs").hidden = all.length > 0;
+    // The newest are the likeliest to be looked for.
+    const shown = all.slice(-LISTED).reverse();
+    at("more-runs").hidden = all.length <= LISTED;
+    at("more-runs").textContent = `${count(all.length - LISTED, "older run")} in the list of the toolbar.`;
+    at("all-runs").setAttribute("aria-pressed", String(this.#runs.chosen === null));
+    const ids = new Set(shown.map((run) => run.run_id));
+    for (const [id, row] of this.#rows) {
+      if (ids.has(id)) continue;
+      row.remove();
+      this.#rows.delete(id);
+    }
+    let before = null;
+    for (const run of shown.toReversed()) {
+      let row = this.#rows.get(run.run_id);
+      if (!row) {
+        row = this.#newRow(run.run_id);
+        this.#rows.set(run.run_id, row);
+        at("run-list").insertBefore(row, before);
+      }
+      before = row;
+      this.#fill(row, run);
+    }
+  }
+
+  #newRow(id) {
+    const row = element("li", "run-row", "");
+    const name = button("", "plain run-name", () => this.#runs.choose(id));
+    name.append(element("bdi", "", runName(id)));
+    const actions = element("div", "run-actions", "");
+    for (const verb of ["step", "continue", "pause"]) {
+      const act = button(verb[0].toUpperCase() + verb.slice(1), "plain", () => this.#act(id, verb));
+      act.dataset.verb = verb;
+      act.setAttribute("aria-label", `${act.textContent} ${runName(id)}`);
+      actions.append(act);
+    }
+    const show = button("Show", "plain", () => {
+      const hold = this.#held().find((one) => one.run_id === id);
+      if (hold) this.#pick(hold.seq);
+    });
+    show.dataset.verb = "show";
+    show.setAttribute("aria-label", `Show the held step of ${runName(id)}`);
+    actions.prepend(show);
+    const head = element("div", "run-head", "");
+    head.append(name, element("span", "badge", ""));
+    const foot = element("div", "run-foot", "");
+    foot.append(element("span", "hint", ""), actions);
+    row.append(head, foot);
+    return row;
+  }
+
+  #fill(row, run) {
+    const seen = this.#lineage.run(run.run_id);
+    const state = run.held ? "held" : seen?.stopped ? "stopped" : run.finished ? "finished" : run.mode;
+    const badge = row.querySelector(".badge");
+    badge.textContent = run.held ? `${run.held} held` : words(state);
+    badge.dataset.state = state;
+    const chosen = this.#runs.chosen === run.run_id;
+    row.classList.toggle("chosen", chosen);
+    row.querySelector(".run-name").setAttribute("aria-pressed", String(chosen));
+    const told = [count(run.events, "event")];
+    if (seen?.errors) told.push(count(seen.errors, "error"));
+    if (seen?.last > seen?.first) told.push(duration((seen.last - seen.first) * 1000));
+    if (run.imported) told.push("imported");
+    row.querySelector(".hint").textContent = told.join(" · ");
+    const detached = run.mode === "detached";
+    const put = (verb, useful) => (row.querySelector(`[data-verb=${verb}]`).hidden = !useful);
+    // A gate is opened by a release alone, so that neither is offered for it.
+    const steppable = this.#held().some((hold) => hold.run_id === run.run_id && !hold.gate);
+    put("show", run.held > 0);
+    put("step", steppable);
+    put("continue", steppable || (!run.held && !run.finished && !detached && run.mode !== "running"));
+    put("pause", !run.finished && run.held === 0 && run.mode === "running");
+  }
+
+  async #act(id, verb) {
+    try {
+      await call("POST", verb, { run_id: id });
+      this.#announce(`${runName(id)}: ${verb}.`);
+    } catch (error) {
+      this.#alert(error.message);
+    }
+  }
+
+  #close() {
+    this.hide();
+    at("runs-button").focus();
+  }
+}
