@@ -79,7 +79,7 @@ class Tree {
 
   #node(entry, parent, index, size) {
     const first = this.#raw[entry.from];
-    const node = { ...entry, parent, index, size, first, level: parent ? parent.level + 1 : 1, children: null, last: null, more: null, whole: false };
+    const node = { ...entry, parent, index, size, first, level: parent ? parent.level + 1 : 1, children: null, last: null, more: null, memory: null, whole: false };
     node.opens = (first === "{" || first === "[") && !/^[[{]\s*[\]}]$/.test(this.#raw.slice(entry.from, Math.min(entry.to, entry.from + 40)));
     const made = element("div", "line", "");
     node.element = made;
@@ -151,6 +151,12 @@ class Tree {
     indent(node.last, node.level);
     node.element.after(node.last);
     this.#portion(node);
+    for (const [index, memory] of node.memory ?? []) {
+      const child = node.children[index];
+      if (!child) continue;
+      child.memory = memory;
+      this.#open(child);
+    }
   }
 
   /** The next entries of a node, before the line that closes it. */
@@ -184,6 +190,7 @@ class Tree {
   #close(node) {
     if (!node.children) return;
     const held = this.#tree.contains(document.activeElement);
+    node.memory = remembered(node);
     this.#remove(node);
     node.element.ariaExpanded = "false";
     this.#draw(node);
@@ -295,6 +302,11 @@ class Tree {
     if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `${above}.${name}`;
     return `${above}['${JSON.stringify(name).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}']`;
   }
+}
+
+/** What was open in a node, to be open again when it is. */
+function remembered(node) {
+  return new Map(node.children.filter((child) => child.children).map((child) => [child.index, remembered(child)]));
 }
 
 function comma(node) {
