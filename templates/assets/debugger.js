@@ -277,7 +277,8 @@ function pick(seq) {
 /** A held event of which nothing is known but what its hold says. */
 function lostEvent(hold) {
   const name = visible(hold.name ?? "");
-  return { seq: hold.seq, type: hold.type, name, runId: hold.run_id, raw: "{}", held: "held", hold, decision: null, lost: true };
+  const raw = JSON.stringify({ run_id: hold.run_id, name: hold.name });
+  return { seq: hold.seq, type: hold.type, name, runId: hold.run_id, raw, held: "held", hold, decision: null, lost: true };
 }
 
 /** Such an event is in no trace that would tell that its hold has ended. */

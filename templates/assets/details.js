@@ -117,7 +117,10 @@ export class Details {
     if (!this.#event || this.#event.lost || this.#lineage.other(this.#event.seq) !== event.seq) return;
     const parts = members(this.#event.raw);
     this.#panel.querySelector("dl.fields").replaceWith(this.#fields(this.#event, parts));
-    this.#carried(this.#event, parts);
+    // What somebody reads stays as it is: folds, scroll and focus.
+    const pair = this.#panel.querySelector(".pair");
+    if (pair) pair.lastChild.replaceWith(this.#side(this.#event, event, "Output"));
+    else this.#panel.querySelector(".carried").append(this.#counterpart(this.#event, event));
   }
 
   #head(event, parts) {
@@ -182,7 +185,10 @@ export class Details {
     const found = OPENS.has(event.type) || CLOSES.has(event.type) ? read(data, event.type === "prompt") : null;
     const tool = event.type === "tool_call" || event.type === "tool_result";
     if (tool || (event.type === "error" && other?.type === "tool_call")) {
-      place.replaceChildren(this.#tool(event, data, other));
+      const [input, output] = event.type === "tool_call" ? [event, other] : [other, event];
+      const pair = element("div", "pair", "");
+      pair.append(this.#side(event, input, "Input"), this.#side(event, output, "Output"));
+      place.replaceChildren(pair);
       return;
     }
     const content = found ? [this.#conversation(event, found)] : prose(data);
@@ -191,31 +197,21 @@ export class Details {
     place.replaceChildren(...content);
   }
 
-  /** Input beside output, whichever of both was selected. */
-  #tool(event, data, other) {
-    const pair = element("div", "pair", "");
-    const opening = event.type === "tool_call";
-    const otherData = other ? (members(other.raw).get("data") ?? "{}") : null;
-    const side = (title, own, seq, type) => {
-      if (own === null) {
-        const waiting = element("section", "payload waiting", "");
-        const bar = element("div", "payload-bar", "");
-        bar.append(element("h3", "", title));
-        waiting.append(bar, element("p", "hint", opening ? "Not there yet: it shows here when it comes." : "What was called is not kept any more."));
-        return waiting;
-      }
-      const made = element("div", "", "");
-      made.append(...prose(own), jsonSection(title, own, true));
-      if (seq !== event.seq) made.querySelector("h3").append(" ", goTo(this.#get(seq)));
-      if (type === "error") made.classList.add("failed");
-      return made;
-    };
-    const result = opening ? other : event;
-    pair.append(
-      side("Input", opening ? data : otherData, opening ? event.seq : other?.seq, "tool_call"),
-      side(result?.type === "error" ? "Error" : "Output", opening ? otherData : data, result?.seq, result?.type),
-    );
-    return pair;
+  /** One half of a tool's call: `one` is the event that has it, which may not be the one shown, or not be there. */
+  #side(event, one, title) {
+    if (!one) {
+      const missing = title === "Output" ? "Not there yet: it shows here when it comes." : "What was called is not kept any more.";
+      const waiting = element("section", "payload waiting", "");
+      const bar = element("div", "payload-bar", "");
+      bar.append(element("h3", "", title));
+      waiting.append(bar, element("p", "hint", missing));
+      return waiting;
+    }
+    const data = members(one.raw).get("data") ?? "{}";
+    const made = element("div", one.type === "error" ? "failed" : "", "");
+    made.append(...prose(data), jsonSection(one.type === "error" ? "Error" : title, data, true));
+    if (one !== event) made.querySelector("h3").append(" ", goTo(one));
+    return made;
   }
 
   #conversation(event, found) {

@@ -79,7 +79,9 @@ export class Status {
     this.#at("disconnected-why").textContent = why;
     this.#at("ended").hidden = connection !== "ended";
     this.#at("ended-why").textContent = sentence(why);
-    this.#at("empty").hidden = trace.length > 0 || connection === "ended";
+    // Whether there is nothing is known once the stream has caught up, which the first state tells.
+    this.#at("empty").hidden = trace.length > 0 || connection === "ended" || !state;
+    this.#at("loading").hidden = trace.length > 0 || connection === "ended" || state !== null;
     this.#at("panes").hidden = trace.length === 0;
     this.#at("lost").hidden = trace.dropped === 0 && trace.gaps.length === 0;
     this.#at("lost").textContent = lost(trace);

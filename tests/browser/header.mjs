@@ -1,6 +1,7 @@
 // The header, the list of held steps, the runs and the keys: what is told must be true, and nothing is out of reach.
 
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { attached, browser, claim, rows, server, whenHeld } from "./fixture.mjs";
 import { Agent, axeFindings, open, screenshot, shows, startProxy, startServer, until } from "./harness.mjs";
 
@@ -242,6 +243,29 @@ claim("a draft survives a connection that is cut", async () => {
   } finally {
     proxy.stop();
   }
+});
+
+claim("until it is known whether there is anything, the page says that it reads, and not that there is nothing", async () => {
+  const { page } = await attached("slow");
+  assert.equal(await page.locator("#empty").isVisible(), true);
+  await page.route(/debug\/events/, () => {});
+  await page.reload();
+  await says(page, "#loading", /Reading the trace of slow/);
+  assert.deepEqual([await page.locator("#loading").isVisible(), await page.locator("#empty").isVisible()], [true, false]);
+  await shows(page, "#mode", "Unknown");
+  assert.deepEqual(await axeFindings(page), []);
+});
+
+claim("all that the page loads is less than 150 kB, compressed", async () => {
+  const { page } = await attached();
+  const answers = [];
+  page.on("response", (response) => answers.push(response));
+  await page.reload({ waitUntil: "load" });
+  await shows(page, "#connection", "Live");
+  const loaded = answers.filter((answer) => /\.(js|css)$|\/debug$/.test(answer.url()));
+  const sizes = await Promise.all(loaded.map(async (answer) => gzipSync(await answer.body(), { level: 6 }).length));
+  const sum = sizes.reduce((a, b) => a + b, 0);
+  assert.ok(sizes.length > 20 && sum < 150_000, `${sizes.length} files of ${sum} bytes`);
 });
 
 claim("who else is attached is told", async () => {
