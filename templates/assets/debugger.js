@@ -79,7 +79,7 @@ const details = new Details({
   panel: at("details"),
   get: (seq) => trace.get(seq),
   lineage,
-  tools: { decide, breakHere, pick, breakpoint: (id) => breakpoints.reveal(id) },
+  tools: { decide, breakHere, pick, breakpoint: (id) => breakpoints.reveal(id), onTimeout: (ids) => breakpoints.onTimeout(ids) },
 });
 const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: runsTold });
 const runsPanel = new RunsPanel({
@@ -226,7 +226,9 @@ function takeState(snapshot) {
   // The state comes once the stream has caught up.
   if (resumedTotal !== null && resumedTotal !== trace.counters.total) recount();
   resumedTotal = null;
-  state = { ...snapshot, held: Array.isArray(snapshot.held) ? snapshot.held : [], at: performance.now() };
+  const at = performance.now();
+  const held = Array.isArray(snapshot.held) ? snapshot.held.map((hold) => ({ ...hold, at })) : [];
+  state = { ...snapshot, held };
   const fresh = aim();
   showLost();
   runs.refresh();

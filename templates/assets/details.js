@@ -11,7 +11,7 @@ import { layOut, members } from "./json.js";
 import { jsonTree } from "./jsontree.js";
 import { Blocks, longText } from "./longtext.js";
 import { goesOnWith, messageList, read } from "./messages.js";
-import { reasonParts } from "./reason.js";
+import { holdTimes, reasonParts } from "./reason.js";
 import { clip, duration, moment, visible, visibleJson, visibleLines, words } from "./text.js";
 
 /** Of a text so much is shown at first, and of the raw event so much. */
@@ -57,7 +57,8 @@ export class Details {
 
   /**
    * `get(seq)` is an event of the trace, `lineage` says how they belong together. `tools` are `decide(slot, event)`,
-   * which fills in what can be decided, `breakHere(event)`, `pick(seq)` and `breakpoint(id)`, which go there.
+   * which fills in what can be decided, `breakHere(event)`, `pick(seq)` and `breakpoint(id)`, which go there, and
+   * `onTimeout(ids)`, which says what becomes of a step at these breakpoints when its time is up.
    */
   constructor({ panel, get, lineage, tools }) {
     this.#panel = panel;
@@ -107,7 +108,7 @@ export class Details {
     if (this.#event !== event) return;
     const list = this.#panel.querySelector("dl.fields");
     list.querySelector("[data-field=hold]")?.remove();
-    const line = holdLine(event, this.#tools.breakpoint);
+    const line = holdLine(event, this.#tools);
     if (line) list.prepend(line);
     this.#decided(event);
   }
@@ -139,7 +140,7 @@ export class Details {
 
   #fields(event, parts) {
     const list = element("dl", "fields", "");
-    const hold = holdLine(event, this.#tools.breakpoint);
+    const hold = holdLine(event, this.#tools);
     if (hold) list.append(hold);
     for (const [key, label, format] of FIELDS) {
       const raw = parts.get(key);
@@ -298,10 +299,11 @@ function decidedSection(event) {
   return section;
 }
 
-function holdLine(event, breakpoint) {
+function holdLine(event, { breakpoint, onTimeout }) {
   if (event.held) {
     const made = field("hold", "Held", "yes: ");
-    made.lastChild.firstChild.append(...reasonParts(event.hold, breakpoint));
+    const times = holdTimes(event.hold, onTimeout(event.hold.breakpoint_ids ?? []));
+    made.lastChild.firstChild.append(...reasonParts(event.hold, breakpoint), ...times);
     return made;
   }
   if (!event.decision) return null;

@@ -7,9 +7,11 @@ import { clip, count, visibleJson, visibleLines } from "./text.js";
 
 /** Lines around a change that are shown as well. */
 const AROUND = 3;
+/** A longer line is cut: so much of it is shown, and so much of what is the same around what differs. */
 const LINE = 2_000;
+const AHEAD = 200;
 /** More lines than this are not compared: that would not be read either. */
-const LINES = 20_000;
+const LINES = 5_000;
 
 /** A diff of two texts; with `json` they are values that are laid out first. */
 export function diffView(before, after, { json = false } = {}) {
@@ -19,32 +21,76 @@ export function diffView(before, after, { json = false } = {}) {
   view.dir = json ? "ltr" : "auto";
   view.tabIndex = -1;
   const changes = difference(old, now);
-  if (changes.every(({ kind }) => kind === "same")) return element("p", "hint", "Nothing in it differs.");
+  if (changes.every(({ kind }) => kind === "same")) {
+    const cut = old.length === LINES || now.length === LINES;
+    return element("p", "hint", cut ? `Nothing differs in the first ${LINES.toLocaleString("en")} lines.` : "Nothing in it differs.");
+  }
+  const pairs = paired(changes);
   const near = new Uint8Array(changes.length);
   changes.forEach(({ kind }, at) => {
     if (kind !== "same") near.fill(1, Math.max(0, at - AROUND), at + AROUND + 1);
   });
+  const shown = (at) => {
+    const { kind, before, after } = changes[at];
+    const text = kind === "gone" ? old[before] : now[after];
+    const other = changes[pairs.get(at)];
+    return line(kind, text, other && (kind === "gone" ? now[other.after] : old[other.before]));
+  };
   for (let at = 0; at < changes.length; ) {
     if (near[at]) {
-      view.append(line(changes[at], old, now));
+      view.append(shown(at));
       at += 1;
       continue;
     }
     const from = at;
     while (at < changes.length && !near[at]) at += 1;
-    const skipped = changes.slice(from, at);
-    const fold = button(`${count(skipped.length, "line")} as before`, "plain fold", () => {
-      fold.replaceWith(...skipped.map((change) => line(change, old, now)));
-    });
+    const skipped = Array.from({ length: at - from }, (_, i) => from + i);
+    const fold = button(`${count(skipped.length, "line")} as before`, "plain fold", () => fold.replaceWith(...skipped.map(shown)));
     view.append(fold);
   }
   return view;
 }
 
-function line({ kind, before, after }, old, now) {
-  const text = clip(kind === "gone" ? old[before] : now[after], LINE);
-  if (kind === "same") return element("span", "", `  ${text}\n`);
-  return element(kind === "gone" ? "del" : "ins", "", `${kind === "gone" ? "−" : "+"} ${text}\n`);
+/** Which line took the place of which: as many new ones as there are gone ones before them. */
+function paired(changes) {
+  const pairs = new Map();
+  for (let at = 0; at < changes.length; ) {
+    if (changes[at].kind !== "gone") {
+      at += 1;
+      continue;
+    }
+    const from = at;
+    while (changes[at]?.kind === "gone") at += 1;
+    const size = at - from;
+    while (changes[at]?.kind === "new") at += 1;
+    if (at - from !== 2 * size) continue;
+    for (let i = 0; i < size; i += 1) pairs.set(from + i, from + size + i).set(from + size + i, from + i);
+  }
+  return pairs;
+}
+
+/** A line, and in one that took the place of `other` what differs. A long one is shown around that. */
+function line(kind, text, other) {
+  if (kind === "same") return element("span", "", `  ${clip(text, LINE)}\n`);
+  const made = element(kind === "gone" ? "del" : "ins", "", kind === "gone" ? "− " : "+ ");
+  let [start, end] = [0, text.length];
+  if (other !== undefined) {
+    const most = Math.min(text.length, other.length);
+    while (start < most && text[start] === other[start]) start += 1;
+    let common = 0;
+    while (common < most - start && text[text.length - 1 - common] === other[other.length - 1 - common]) common += 1;
+    end = text.length - common;
+    // Never half a character.
+    if (/[\ud800-\udbff]/.test(text[start - 1] ?? "")) start -= 1;
+    if (/[\udc00-\udfff]/.test(text[end] ?? "")) end += 1;
+  }
+  const marked = other !== undefined && end > start && (start > 0 || end < text.length);
+  const from = text.length > LINE ? Math.max(0, start - AHEAD) : 0;
+  if (from > 0) made.append("…");
+  if (marked) made.append(text.slice(from, start), element("strong", "", clip(text.slice(start, end), LINE)), clip(text.slice(end), AHEAD));
+  else made.append(clip(text.slice(from), LINE));
+  made.append("\n");
+  return made;
 }
 
 function laidOut(raw) {

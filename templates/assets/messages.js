@@ -3,6 +3,7 @@
 import { conversation, plain, readMessage, signature } from "./conversation.js";
 import { difference } from "./diff.js";
 import { diffView } from "./diffview.js";
+import { copyButton } from "./clipboard.js";
 import { button, element } from "./dom.js";
 import { jsonTree } from "./jsontree.js";
 import { longText } from "./longtext.js";
@@ -118,6 +119,9 @@ function fold(label, make) {
 function article(message) {
   const { role, name, parts } = readMessage(message);
   const made = frame({ role, name });
+  const copy = copyButton(() => plain(message), "Copy");
+  copy.setAttribute("aria-label", `Copy the message of ${made.dataset.role}`);
+  made.firstChild.append(copy);
   for (const part of parts) made.append(partView(part));
   if (parts.length === 0) made.append(element("p", "hint", "Nothing in it."));
   return made;
@@ -126,9 +130,11 @@ function article(message) {
 function frame({ role, name }, state) {
   const made = element("section", "message", "");
   made.dataset.role = Object.hasOwn(NAMES, role) ? role : "other";
-  const head = element("h4", "", "");
-  head.append(element("bdi", "", NAMES[made.dataset.role] ?? (clip(visible(role), 60) || "Message")));
-  if (name) head.append(" ", element("bdi", "who", clip(visible(name), 80)));
+  const title = element("h4", "", "");
+  title.append(element("bdi", "", NAMES[made.dataset.role] ?? (clip(visible(role), 60) || "Message")));
+  if (name) title.append(" ", element("bdi", "who", clip(visible(name), 80)));
+  const head = element("div", "message-head", "");
+  head.append(title);
   made.append(head);
   if (state) mark(made, state);
   return made;
@@ -136,7 +142,7 @@ function frame({ role, name }, state) {
 
 function mark(made, state) {
   made.dataset.state = state;
-  made.firstChild.append(" ", element("span", "state", state));
+  made.querySelector("h4").append(" ", element("span", "state", state));
 }
 
 function partView(part) {

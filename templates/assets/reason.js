@@ -1,6 +1,6 @@
 // Why a step is held, with the way to what holds it.
 
-import { button } from "./dom.js";
+import { button, element } from "./dom.js";
 import { holdReason } from "./scope.js";
 import { visible } from "./text.js";
 
@@ -14,4 +14,19 @@ export function reasonParts(hold, breakpoint) {
     link.setAttribute("aria-label", `Breakpoint ${part}`);
     return link;
   });
+}
+
+/**
+ * For how long a step has been held, and when that ends by itself, where it does. `hold.at` is when the page was told;
+ * `then` says what becomes of it. Whoever shows these has them brought up to date with all others, as Status does.
+ */
+export function holdTimes(hold, then) {
+  const since = element("span", "held-for", "");
+  since.dataset.since = hold.at - hold.held_ms;
+  if (typeof hold.times_out_in_ms !== "number") return [" · ", since];
+  const left = element("span", "held-left", "");
+  left.dataset.ends = hold.at + hold.times_out_in_ms;
+  left.dataset.then = then || "times out";
+  left.dataset.seq = hold.seq;
+  return [" · ", since, " · ", left];
 }

@@ -2,7 +2,7 @@
 // what a screen reader is told. All of it is drawn from one snapshot, so that no part can contradict another.
 
 import { button, element } from "./dom.js";
-import { reasonParts } from "./reason.js";
+import { holdTimes, reasonParts } from "./reason.js";
 import { clip, clock, count, duration, visible, words } from "./text.js";
 
 const CONNECTION = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", ended: "Ended" };
@@ -142,7 +142,7 @@ export class Status {
       line.textContent = state ? this.#idle(state, scope) : WITHOUT_STATE[connection];
       return;
     }
-    line.replaceChildren("Held at ", ...this.#held(next, state, then, "held-link"));
+    line.replaceChildren("Held at ", ...this.#held(next, then, "held-link"));
     const more = scope.inScope.length - 1;
     if (more > 0) {
       const all = button(`${more.toLocaleString("en")} more held`, "plain link", () => {
@@ -159,7 +159,7 @@ export class Status {
   }
 
   /** One held step in words: a link to it, its run, why, for how long, and when it ends by itself. */
-  #held(hold, state, then, id) {
+  #held(hold, then, id) {
     const link = element("a", "", `#${hold.seq} ${words(hold.type)}`);
     link.href = `#e${hold.seq}`;
     if (id) link.id = id;
@@ -167,16 +167,7 @@ export class Status {
     if (hold.name) link.append(" ", bdi(hold.name));
     const parts = [link];
     if (hold.run_id) parts.push(" of run ", bdi(hold.run_id));
-    const since = element("span", "held-for", "");
-    since.dataset.since = state.at - hold.held_ms;
-    parts.push(": ", ...reasonParts(hold, this.#breakpoint), " · ", since);
-    if (typeof hold.times_out_in_ms === "number") {
-      const left = element("span", "held-left", "");
-      left.dataset.ends = state.at + hold.times_out_in_ms;
-      left.dataset.then = then || "times out";
-      left.dataset.seq = hold.seq;
-      parts.push(" · ", left);
-    }
+    parts.push(": ", ...reasonParts(hold, this.#breakpoint), ...holdTimes(hold, then));
     return parts;
   }
 
@@ -197,7 +188,7 @@ export class Status {
       const row = element("li", "", "");
       row.dataset.seq = hold.seq;
       const what = element("span", "what", "");
-      what.append(...this.#held(hold, state, then[at]));
+      what.append(...this.#held(hold, then[at]));
       const go = button("Proceed", "plain", () => this.#release(hold.seq));
       go.setAttribute("aria-label", `Proceed with step ${hold.seq}`);
       row.append(what, go);

@@ -182,7 +182,7 @@ claim("a payload of two megabytes costs no more than what is seen of it", async 
   const cost = (seq) => page.evaluate(async (which) => {
     const start = performance.now();
     document.querySelector(`#timeline [data-seq="${which}"]`).click();
-    await new Promise(requestAnimationFrame);
+    while (document.getElementById("details").dataset.seq !== String(which)) await new Promise(requestAnimationFrame);
     return [performance.now() - start, document.querySelectorAll("#details *").length];
   }, seq);
   for (const seq of [2, 3, 4]) {
@@ -210,6 +210,7 @@ claim("an edit shows as a diff with who made it, and a result by hand as what it
   await says(page, "#details .decided", /Decision: edit.*by 127\.0\.0\.1/);
   assert.deepEqual((await page.locator("#details .decided .diff > *").allTextContents()).filter((line) => !line.startsWith(" ")),
     ['−   "nights": 2\n', '+   "nights": 3\n']);
+  assert.deepEqual(await page.locator("#details .decided .diff strong").allTextContents(), ["2", "3"]);
   const answer = agent.trace({ type: "tool_call", name: "book", accepts: ALL, data: {} });
   await whenHeld(page, 1);
   await agent.post("release", '{"seq":2,"action":"fail","message":"sold out\\u202e"}');

@@ -62,10 +62,14 @@ claim("a gate shows the time that is left, and what becomes of its step then", a
   await says(page, "#live", /Step 2 goes on in 2\d s/);
   const calling = agent.trace({ type: "prompt", hold: "never", data: {} });
   await calling;
+  await page.locator("#holds li:nth-child(2) a").click();
+  await says(page, "#details [data-field=hold]", /gate.* · goes on in 2\d s/);
   await page.locator("#holds li:nth-child(2)").getByRole("button", { name: "Proceed with step 2" }).click();
   assert.equal((await read).outcome, "released");
   await whenHeld(page, 1);
   assert.equal(await page.locator("#holds").isVisible(), false);
+  await page.locator("#follow").click();
+  await page.locator(".decision").waitFor();
   await page.keyboard.press("y");
   await pay;
 });
