@@ -14,7 +14,7 @@ import { updateToolbar, wireControls } from "./controls.js";
 import { Decisions } from "./decision.js";
 import { Details } from "./details.js";
 import { members } from "./json.js";
-import { Lineage } from "./lineage.js";
+import { Nodes } from "./nodes.js";
 import { RunsPanel } from "./runspanel.js";
 import { runName, Runs } from "./runs.js";
 import { holdReason, targets } from "./scope.js";
@@ -50,13 +50,13 @@ const status = new Status({
   onTimeout: (ids) => breakpoints.onTimeout(ids),
   release,
 });
-const lineage = new Lineage();
+const nodes = new Nodes();
 const trace = new Trace((change, event) => {
   timeline[change](event);
   if (change === "changed") details.changed(event);
   else if (change === "appended") details.came(event);
-  else if (change === "dropped") lineage.drop(event.seq);
-  else lineage.clear();
+  else if (change === "dropped") nodes.drop(event.seq);
+  else nodes.clear();
   redraw();
 });
 const timeline = new Timeline({ list: at("timeline"), trace, onSelect: selected, onFollow: drawFollow });
@@ -78,13 +78,13 @@ const breakpoints = new Breakpoints({
 const details = new Details({
   panel: at("details"),
   get: (seq) => trace.get(seq),
-  lineage,
+  nodes,
   tools: { decide, breakHere, pick, breakpoint: (id) => breakpoints.reveal(id), onTimeout: (ids) => breakpoints.onTimeout(ids) },
 });
 const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: runsTold });
 const runsPanel = new RunsPanel({
   runs,
-  lineage,
+  nodes,
   held: () => state?.held ?? [],
   pick,
   alert: showAlert,
@@ -176,7 +176,7 @@ function receive({ event: name, data: raw, id }) {
     takeState(frame);
   } else if (name === "decision") {
     trace.decide(frame, raw);
-    lineage.ended(String(frame.run_id ?? ""), frame.seq, frame.decision?.action);
+    nodes.ended(String(frame.run_id ?? ""), frame.seq, frame.decision?.action);
   } else if (name === "gap") {
     trace.gaps = [frame];
   } else if (name !== "") {
@@ -188,7 +188,7 @@ function receive({ event: name, data: raw, id }) {
   } else if (frame.type === "clear") {
     forget(false);
   } else if (EVENTS.has(frame.type)) {
-    lineage.add(frame);
+    nodes.add(frame);
     trace.append(frame, raw);
     runs.seen(frame);
     // Its hold was told before it came.
@@ -330,7 +330,7 @@ function draw() {
   drawing = 0;
   const { inScope, next } = scope;
   const { mode, finished } = runs.get(runs.chosen) ?? {};
-  const stopped = lineage.run(runs.chosen)?.stopped;
+  const stopped = nodes.run(runs.chosen)?.stopped;
   const told = modeOfRuns === state?.mode ? runs.all : [];
   status.draw({ connection, why, state, trace, scope: { run: chosenName(), mode, finished, stopped, inScope, next, runs: told } });
   timeline.markCursor(trace.counters.cursorSeq);

@@ -36,6 +36,7 @@ const FIELDS = [
   ["end_ts", "Ended", (raw) => moment(Number(raw))],
   ["effect", "Effect"],
   ["origin", "Origin"],
+  ["source_seq", "Recorded as"],
   ["match_key", "Match key"],
   ["replay_checkpoint", "Replay checkpoint"],
   ["checkpoint_id", "Checkpoint"],
@@ -51,19 +52,19 @@ const ORIGINS = { recorded: "from a record", edited: "edited" };
 export class Details {
   #panel;
   #get;
-  #lineage;
+  #nodes;
   #tools;
   #event = null;
 
   /**
-   * `get(seq)` is an event of the trace, `lineage` says how they belong together. `tools` are `decide(slot, event)`,
+   * `get(seq)` is an event of the trace, `nodes` says how they belong together. `tools` are `decide(slot, event)`,
    * which fills in what can be decided, `breakHere(event)`, `pick(seq)` and `breakpoint(id)`, which go there, and
    * `onTimeout(ids)`, which says what becomes of a step at these breakpoints when its time is up.
    */
-  constructor({ panel, get, lineage, tools }) {
+  constructor({ panel, get, nodes, tools }) {
     this.#panel = panel;
     this.#get = get;
-    this.#lineage = lineage;
+    this.#nodes = nodes;
     this.#tools = tools;
     panel.addEventListener("click", (click) => {
       const link = click.target.closest("[data-go]");
@@ -95,7 +96,7 @@ export class Details {
     if (event.lost) {
       content.push(element("p", "notice", "What this step carries is no longer kept by this page. It can still be decided."));
     } else {
-      content.push(place("carried"), metadata(parts), rawEvent(event));
+      content.push(this.#divergence(parts), place("carried"), metadata(parts), rawEvent(event));
     }
     panel.replaceChildren(...content.filter(Boolean));
     panel.scrollTop = 0;
@@ -115,7 +116,7 @@ export class Details {
 
   /** An event has come: it may close what is shown. */
   came(event) {
-    if (!this.#event || this.#event.lost || this.#lineage.other(this.#event.seq) !== event.seq) return;
+    if (!this.#event || this.#event.lost || this.#nodes.other(this.#event.seq) !== event.seq) return;
     const parts = members(this.#event.raw);
     this.#panel.querySelector("dl.fields").replaceWith(this.#fields(this.#event, parts));
     // What somebody reads stays as it is: folds, scroll and focus.
@@ -150,13 +151,35 @@ export class Details {
       if (key === "run_end" && raw === "false") continue;
       const plain = raw.startsWith('"') ? visible(JSON.parse(raw)) : raw;
       const made = field(key, label, (format && format(raw)) || clip(plain, 500), format ? raw : "");
-      if (key === "node_id") this.#link(made, this.#lineage.other(event.seq), OPENS.has(event.type) ? "closed by" : "opened by");
-      if (key === "parent_id") this.#link(made, this.#lineage.above(event.seq), "");
+      if (key === "node_id") this.#link(made, this.#nodes.other(event.seq), OPENS.has(event.type) ? "closed by" : "opened by");
+      if (key === "source_seq") {
+        const source = this.#get(Number(raw));
+        if (source) made.lastChild.replaceChildren(goTo(source));
+      }
+      if (key === "parent_id") this.#link(made, this.#nodes.above(event.seq), "");
       list.append(made);
     }
     const wall = this.#wallTime(event, parts);
     if (wall) list.append(wall);
     return list;
+  }
+
+  /** Why a fork's record does not have this step: the nearest that it has, and what differs from it. */
+  #divergence(parts) {
+    const raw = parts.get("divergence");
+    if (!raw?.startsWith("{")) return null;
+    const { reason, nearest_seq: nearest, fields } = JSON.parse(raw);
+    const section = element("section", "payload divergence", "");
+    const bar = element("div", "payload-bar", "");
+    const title = element("h3", "", "Not in the record");
+    bar.append(title);
+    const near = this.#get(nearest);
+    if (near) title.append(", nearest ", goTo(near));
+    section.append(bar, element("p", "", clip(visible(String(reason)), 500)));
+    for (const { path, left, right } of Array.isArray(fields) ? fields : []) {
+      section.append(element("p", "hint", clip(visible(String(path)), 200)), diffView(left ?? "", right ?? ""));
+    }
+    return section;
   }
 
   #link(made, seq, relation) {
@@ -167,7 +190,7 @@ export class Details {
 
   /** From the opening of a node to its end, less the time that its opening was held: nobody worked then. */
   #wallTime(event, parts) {
-    const other = this.#get(this.#lineage.other(event.seq));
+    const other = this.#get(this.#nodes.other(event.seq));
     if (!other) return null;
     const [opening, closing] = OPENS.has(event.type) ? [event, other] : [other, event];
     const at = (one) => Number((one === event ? parts : members(one.raw)).get("ts"));
@@ -182,7 +205,7 @@ export class Details {
     const place = this.#panel.querySelector(".carried");
     if (!place) return;
     const data = parts.get("data") ?? "{}";
-    const other = this.#get(this.#lineage.other(event.seq));
+    const other = this.#get(this.#nodes.other(event.seq));
     const found = OPENS.has(event.type) || CLOSES.has(event.type) ? read(data, event.type === "prompt") : null;
     const tool = event.type === "tool_call" || event.type === "tool_result";
     if (tool || (event.type === "error" && other?.type === "tool_call")) {
@@ -219,7 +242,7 @@ export class Details {
     const section = element("section", "payload", "");
     const bar = element("div", "payload-bar", "");
     const title = element("h3", "", "Messages");
-    const earlier = event.type === "prompt" ? this.#lineage.promptsBefore(event.seq).map((seq) => this.#get(seq)).filter(Boolean) : [];
+    const earlier = event.type === "prompt" ? this.#nodes.promptsBefore(event.seq).map((seq) => this.#get(seq)).filter(Boolean) : [];
     const before = goesOnWith(found, earlier.map((one) => ({ seq: one.seq, data: members(one.raw).get("data") ?? "{}" })));
     const hint = element("span", "hint", "");
     const draw = (compared) => {
@@ -317,7 +340,7 @@ function holdLine(event, { breakpoint, onTimeout }) {
 /** A link to an event; who follows it is taken there in the timeline. */
 function goTo(event) {
   const link = element("a", "", `#${event.seq}`);
-  link.href = `#e${event.seq}`;
+  link.href = `#seq=${event.seq}`;
   link.dataset.go = event.seq;
   link.title = `${words(event.type)} ${event.name}`.trim();
   return link;

@@ -77,9 +77,11 @@ export class Runs {
     return [...this.#known.keys()];
   }
 
-  /** Chooses a run, or all with null. */
+  /** Chooses a run, or all with null, as if a person had. */
   choose(run) {
-    this.#select.value = run === null ? ALL : ONE + run;
+    if (run === this.chosen) return;
+    this.chosen = run;
+    this.#draw();
     this.#select.dispatchEvent(new Event("change"));
   }
 

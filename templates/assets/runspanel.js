@@ -12,7 +12,7 @@ const at = (id) => document.getElementById(id);
 
 export class RunsPanel {
   #runs;
-  #lineage;
+  #nodes;
   #held;
   #pick;
   #alert;
@@ -21,14 +21,14 @@ export class RunsPanel {
   #rows = new Map();
 
   /**
-   * `runs` and `lineage` know the runs, `held()` is what is held now; `pick(seq)` selects an event; `onOpen()` when the
+   * `runs` and `nodes` know the runs, `held()` is what is held now; `pick(seq)` selects an event; `onOpen()` when the
    * panel opens.
    */
-  constructor({ runs, lineage, held, pick, alert, announce, onOpen }) {
+  constructor({ runs, nodes, held, pick, alert, announce, onOpen }) {
     this.#held = held;
     this.#pick = pick;
     this.#runs = runs;
-    this.#lineage = lineage;
+    this.#nodes = nodes;
     this.#alert = alert;
     this.#announce = announce;
     this.#onOpen = onOpen;
@@ -112,7 +112,7 @@ export class RunsPanel {
   }
 
   #fill(row, run) {
-    const seen = this.#lineage.run(run.run_id);
+    const seen = this.#nodes.run(run.run_id);
     const state = run.held ? "held" : seen?.stopped ? "stopped" : run.finished ? "finished" : run.mode;
     const badge = row.querySelector(".badge");
     badge.textContent = run.held ? `${run.held} held` : words(state);
@@ -123,7 +123,8 @@ export class RunsPanel {
     const told = [count(run.events, "event")];
     if (seen?.errors) told.push(count(seen.errors, "error"));
     if (seen?.last > seen?.first) told.push(duration((seen.last - seen.first) * 1000));
-    if (run.imported) told.push("imported");
+    if (run.imported) told.push(run.masked ? "imported, masked" : "imported");
+    if (run.forked_from) told.push(`forked from ${runName(run.forked_from.run_id)}${run.forked_from.seq ? ` at #${run.forked_from.seq}` : ""}`);
     row.querySelector(".hint").textContent = told.join(" · ");
     const detached = run.mode === "detached";
     const put = (verb, useful) => (row.querySelector(`[data-verb=${verb}]`).hidden = !useful);

@@ -2,6 +2,12 @@
 // oldest held. Nothing here knows the DOM.
 
 const STOPPED = "stopped from the page";
+const REASONS = {
+  step: "paused",
+  pause: "pause asked for",
+  effect: "asked about before it has an effect",
+  divergence: "not in the record that its run was forked from",
+};
 
 /**
  * What each button would send, from the holds of a state frame (the oldest first), the chosen run (null = all) and
@@ -40,8 +46,8 @@ export function targets(held, run, selected) {
 /** Why a step is held, as a list of words: `breakpoint b1, gate (only a release opens it)`. */
 export function holdReason(hold) {
   const ids = hold.breakpoint_ids ?? [];
-  const reason = { step: "paused", pause: "pause asked for" }[hold.reason] ?? String(hold.reason ?? "").replaceAll("_", " ");
-  const parts = [ids.length ? `breakpoint${ids.length > 1 ? "s" : ""} ${ids.join(", ")}` : reason];
+  const said = REASONS[hold.reason] ?? String(hold.reason ?? "").replaceAll("_", " ");
+  const parts = [ids.length ? `breakpoint${ids.length > 1 ? "s" : ""} ${ids.join(", ")}` : said];
   if (hold.gate) parts.push("gate (only a release opens it)");
   return parts.filter(Boolean).join(", ");
 }

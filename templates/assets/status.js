@@ -79,9 +79,9 @@ export class Status {
     this.#at("disconnected-why").textContent = why;
     this.#at("ended").hidden = connection !== "ended";
     this.#at("ended-why").textContent = sentence(why);
-    // Whether there is nothing is known once the stream has caught up, which the first state tells.
-    this.#at("empty").hidden = trace.length > 0 || connection === "ended" || !state;
-    this.#at("loading").hidden = trace.length > 0 || connection === "ended" || state !== null;
+    const loading = !state && (connection === "connecting" || connection === "live");
+    this.#at("loading").hidden = !loading || trace.length > 0;
+    this.#at("empty").hidden = loading || trace.length > 0 || connection === "ended";
     this.#at("panes").hidden = trace.length === 0;
     this.#at("lost").hidden = trace.dropped === 0 && trace.gaps.length === 0;
     this.#at("lost").textContent = lost(trace);
@@ -161,7 +161,7 @@ export class Status {
   /** One held step in words: a link to it, its run, why, for how long, and when it ends by itself. */
   #held(hold, then, id) {
     const link = element("a", "", `#${hold.seq} ${words(hold.type)}`);
-    link.href = `#e${hold.seq}`;
+    link.href = `#seq=${hold.seq}`;
     if (id) link.id = id;
     link.dataset.go = hold.seq;
     if (hold.name) link.append(" ", bdi(hold.name));

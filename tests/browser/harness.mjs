@@ -145,7 +145,7 @@ async function fromWorkingTree(route) {
   if (!response) return route.abort();
   if (response.ok()) return route.fulfill({ response, body });
   // A file that is newer than the binary.
-  return route.fulfill({ body, contentType: `text/${pathname.endsWith(".css") ? "css" : "javascript"}; charset=utf-8` });
+  return route.fulfill({ body, contentType: `text/${file.endsWith(".css") ? "css" : "javascript"}; charset=utf-8` });
 }
 
 /** Waits until `probe()` returns something true, and returns that. */

@@ -188,6 +188,7 @@ claim("the runs have a panel that tells what each does, and acts on one alone", 
   assert.equal((await held).outcome, "continued");
   await until("it runs", async () => /running/.test(await row("long").textContent()));
   await row("long").getByRole("button", { name: "Pause long" }).click();
+  await until("it is paused", async () => /paused/.test(await row("long").textContent()));
   const again = agent.trace({ type: "prompt", run_id: "long", accepts: ["abort"], data: {} });
   await whenHeld(page, 1);
   await page.locator("#stop:enabled").click();
@@ -203,6 +204,25 @@ claim("the runs have a panel that tells what each does, and acts on one alone", 
   await page.keyboard.press("r");
   assert.equal(await page.locator("#runs-panel").isVisible(), false);
   assert.equal(await page.evaluate(() => document.activeElement.id), "runs-button");
+});
+
+claim("a fork's step that its record does not have says why, and a forked or imported run where it comes from", async () => {
+  const page = await open(browser, `${server.url}/agent/forked/debug?mode=observe`);
+  const markup = "<b>x</b>\u202e";
+  const event = { type: "prompt", seq: 2, run_id: "f", data: {}, origin: "live", divergence: { reason: markup, nearest_seq: 1, fields: [{ path: "$.q", left: '"a"', right: '"b"' }, { path: markup, left: null, right: "1" }] } };
+  const first = { type: "prompt", seq: 1, run_id: "f", data: {}, origin: "recorded", source_seq: 1 };
+  const hold = { seq: 2, run_id: "f", type: "prompt", name: null, held_ms: 5, reason: "divergence", accepts: [], breakpoint_ids: [], gate: true, times_out_in_ms: null };
+  const state = { mode: "detached", held: [hold], debuggers: 0, observers: 1, breakpoint_revision: 1 };
+  const frames = [["", "", { type: "position", pos: 0, total: 2 }], ["", "id: e.1\n", first], ["", "id: e.2\n", event], ["event: state\n", "", state]];
+  const body = frames.map(([name, id, data]) => `${name}${id}data: ${JSON.stringify(data)}\n\n`).join("");
+  await page.route(/debug\/events/, (route) => route.fulfill({ contentType: "text/event-stream", body }));
+  const run = { run_id: "f", mode: "detached", finished: false, events: 2, held: 1, forked_from: { run_id: "source", seq: 7, ordinal: 3 }, imported: true, masked: true };
+  await page.route(/debug\/status/, (route) => route.fulfill({ json: { runs: [run] } }));
+  await page.reload();
+  await says(page, "#details .divergence", /Not in the record, nearest #1<b>x<\/b>\[U\+202E\]\$\.q− "a"\n\+ "b"/);
+  await says(page, "#details [data-field=hold]", /not in the record that its run was forked from, gate/);
+  await page.keyboard.press("r");
+  await until("the run says so", async () => /imported, masked · forked from source at #7/.test(await page.locator("#run-list").textContent()));
 });
 
 claim("a lost connection says since when and when it is tried again, and is told when it is back", async () => {
@@ -254,7 +274,7 @@ claim("until it is known whether there is anything, the page says that it reads,
   assert.equal(await page.locator("#empty").isVisible(), true);
   await page.route(/debug\/events/, () => {});
   await page.reload();
-  await says(page, "#loading", /Reading the trace of slow/);
+  await says(page, "#loading", /Loading the trace/);
   assert.deepEqual([await page.locator("#loading").isVisible(), await page.locator("#empty").isVisible()], [true, false]);
   await shows(page, "#mode", "Unknown");
   assert.deepEqual(await axeFindings(page), []);

@@ -200,6 +200,7 @@ test("the buttons act on the chosen run, there on the selected step where it is 
 });
 
 test("why a step is held reads as a list", () => {
+  assert.equal(holdReason({ reason: "effect", gate: true }), "asked about before it has an effect, gate (only a release opens it)");
   assert.equal(holdReason({ reason: "step" }), "paused");
   assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause asked for");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1", "b3"] }), "breakpoints b1, b3");

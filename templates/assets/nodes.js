@@ -5,7 +5,7 @@
 const EARLIER = 8;
 const OPENS = new Set(["prompt", "tool_call"]);
 
-export class Lineage {
+export class Nodes {
   /** Node to `{opens, closes, parent}`, by run. */
   #runs = new Map();
   #bySeq = new Map();
