@@ -146,9 +146,10 @@ export class Details {
     for (const [key, label, format] of FIELDS) {
       const raw = parts.get(key);
       if (raw === undefined || raw === "null" || raw === '""') continue;
-      // A step that reports no start began when it was recorded; saying that twice tells nothing.
+      // A step that reports no start began when it was recorded; saying that twice tells nothing, and that a step was
+      // reported live is what everybody takes for granted.
       if (key === "start_ts" && raw === parts.get("ts")) continue;
-      if (key === "run_end" && raw === "false") continue;
+      if ((key === "run_end" && raw === "false") || (key === "origin" && raw === '"live"')) continue;
       const plain = raw.startsWith('"') ? visible(JSON.parse(raw)) : raw;
       const made = field(key, label, (format && format(raw)) || clip(plain, 500), format ? raw : "");
       if (key === "node_id") this.#link(made, this.#nodes.other(event.seq), OPENS.has(event.type) ? "closed by" : "opened by");
@@ -397,7 +398,7 @@ function rawEvent(event) {
   whole.append(element("summary", "", "Raw event"));
   whole.addEventListener("toggle", () => {
     if (!whole.open || whole.children.length > 1) return;
-    const made = section("JSON", event.raw);
+    const made = section("Event", event.raw);
     if (event.raw.length > COLOURED) {
       made.append(longText(event.raw, { most: RAW, show: laidOut, className: "raw-json" }));
     } else {
