@@ -224,7 +224,11 @@ impl Session {
             if ended.decision != hold.default
                 && let (Role::Opens, Some(node)) = (hold.event.kind.role(), &hold.event.node_id)
             {
-                run.open.decided(node, origin_of_result(&ended.decision));
+                let result = origin_of_result(&ended.decision);
+                run.open.decided(node, result);
+                if let Some(fork) = run.fork.as_mut().filter(|_| result == Origin::Live) {
+                    fork.runs_live(node);
+                }
             }
             if run.held == 0 && run.finished {
                 self.end_mode(&ended.run_id);

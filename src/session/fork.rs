@@ -202,18 +202,19 @@ impl Fork {
         let plan = &retrace.plan;
         // Made by the caller outside of its lock, but where the fork was not known then.
         let digest = &digest.copied().unwrap_or_else(|| plan.digest_of(event));
-        let found = retrace.find(event, digest, lineage);
-        let Some(index) = found else {
+        // What lies below a step that runs live is live, too: its own hold, if it had one, was the time to ask.
+        let Some(place) = retrace.place(event, lineage) else { return self.live(event) };
+        let Some(index) = retrace.find(digest, place) else {
             return match retrace.reached {
                 true => self.live(event),
-                false => self.diverged(event, retrace.divergence(event, digest, lineage)),
+                false => self.diverged(event, retrace.divergence(event, digest, place), plan.on_divergence),
             };
         };
         let step = &plan.steps[index as usize];
         let mut verdict = match step.part {
             Part::Served => self.served(event, step, plan.on_divergence),
             Part::Anchor => self.at_the_fork_point(event, step, plan),
-            Part::Container => Verdict { retraced: true, ..self.live(event) },
+            Part::Container => Verdict { retraced: true, ..self.entered(event) },
             Part::Inside | Part::After => self.live(event),
         };
         verdict.found = Some(index);
@@ -225,7 +226,7 @@ impl Fork {
         let Some(result) = &step.result else {
             let reason = format!("the record has no result for event {}", step.event.seq.0);
             let divergence = Divergence { reason: reason.into(), nearest: Some(step.event.seq), fields: Vec::new() };
-            return self.diverged_by(event, divergence, on_divergence);
+            return self.diverged(event, divergence, on_divergence);
         };
         Verdict { origin: Origin::Recorded, result: Origin::Recorded, ..answered(event, result.clone()) }
     }
@@ -252,23 +253,26 @@ impl Fork {
     fn live(&self, event: &Event) -> Verdict {
         match (event.kind, &self.model) {
             (EventType::Prompt, Some(model)) => edited(event, None, Some(model.clone())),
-            (EventType::ToolCall, _) => match self.policies.of(event.effect) {
-                Policy::Run => Verdict::new(Decision::Proceed),
-                Policy::Ask => {
-                    Verdict::stopped(event, "nobody approved that this step runs again").asking(HoldReason::Effect)
-                }
-                Policy::Block => Verdict::stopped(event, "this fork lets no step with this effect run"),
-            },
-            _ => Verdict::new(Decision::Proceed),
+            _ => self.entered(event),
         }
     }
 
-    fn diverged(&self, event: &Event, divergence: Divergence) -> Verdict {
-        let on_divergence = self.retrace.as_ref().map_or(OnDivergence::Hold, |retrace| retrace.plan.on_divergence);
-        self.diverged_by(event, divergence, on_divergence)
+    /// A step that runs as it was submitted, if its effect lets it.
+    fn entered(&self, event: &Event) -> Verdict {
+        let policy = match event.kind {
+            EventType::ToolCall => self.policies.of(event.effect),
+            _ => Policy::Run,
+        };
+        match policy {
+            Policy::Run => Verdict::new(Decision::Proceed),
+            Policy::Ask => {
+                Verdict::stopped(event, "nobody approved that this step runs again").asking(HoldReason::Effect)
+            }
+            Policy::Block => Verdict::stopped(event, "this fork lets no step with this effect run"),
+        }
     }
 
-    fn diverged_by(&self, event: &Event, divergence: Divergence, then: OnDivergence) -> Verdict {
+    fn diverged(&self, event: &Event, divergence: Divergence, then: OnDivergence) -> Verdict {
         let verdict = match then {
             OnDivergence::Live => self.live(event),
             OnDivergence::Fail => Verdict::stopped(event, &divergence.reason),
@@ -303,6 +307,13 @@ impl Fork {
         self.forget_what_was_served();
     }
 
+    /// Somebody let a step run that was to be answered: its node is none of the source's any more.
+    pub(super) fn runs_live(&mut self, node: &Arc<str>) {
+        if let Some(node) = self.retrace.as_mut().and_then(|retrace| retrace.nodes.get_mut(node)) {
+            *node = None;
+        }
+    }
+
     fn forget_what_was_served(&mut self) {
         if self.retrace.as_ref().is_some_and(|retrace| retrace.reached && retrace.unserved == 0) {
             self.retrace = None;
@@ -330,9 +341,8 @@ fn edited(event: &Event, data: Option<Payload>, model: Option<Box<str>>) -> Verd
 }
 
 impl Retrace {
-    /// The oldest recorded step that this one is, of those that were not found yet.
-    fn find(&self, event: &Event, digest: &Digest, lineage: &Lineage) -> Option<u32> {
-        let place = self.place(event, lineage)?;
+    /// The oldest recorded step that has this content and place, of those that were not found yet.
+    fn find(&self, digest: &Digest, place: Place) -> Option<u32> {
         self.plan.twins(digest, place).iter().copied().find(|index| !self.used[*index as usize])
     }
 
@@ -342,9 +352,8 @@ impl Retrace {
     }
 
     /// Says why a step was not found.
-    fn divergence(&self, event: &Event, digest: &Digest, lineage: &Lineage) -> Divergence {
-        let place = self.place(event, lineage);
-        let twins = place.map_or(&[][..], |place| self.plan.twins(digest, place));
+    fn divergence(&self, event: &Event, digest: &Digest, place: Place) -> Divergence {
+        let twins = self.plan.twins(digest, place);
         if let Some(last) = twins.last() {
             let seq = self.plan.steps[*last as usize].event.seq;
             let reason = format!("the record has this step {} times, and this is one more", twins.len());
@@ -354,7 +363,7 @@ impl Retrace {
         let steps = self.plan.steps.iter().zip(&self.used);
         let alike = steps.filter(|(step, used)| !**used && step.event.kind == event.kind && step.part != Part::Inside);
         let mut alike: Vec<_> = alike.map(|(step, _)| step).collect();
-        alike.sort_by_key(|step| (step.event.name != event.name, Some(step.place) != place));
+        alike.sort_by_key(|step| (step.event.name != event.name, step.place != place));
         let mut bytes = event.data.json.len();
         let mut nearest = None::<(&plan::Step, difference::Differences)>;
         for step in alike.into_iter().take(MAX_COMPARED) {

@@ -71,6 +71,17 @@ pub(crate) struct Step {
     closed: Option<Seq>,
 }
 
+impl Step {
+    /// What it keeps of the source, as the byte limits count it.
+    fn bytes(&self) -> usize {
+        let result = match &self.result {
+            Some(Decision::Fulfil { data } | Decision::Fail { data, .. }) => data.as_ref(),
+            _ => None,
+        };
+        self.event.bytes() + result.map_or(0, |data| data.json.len())
+    }
+}
+
 /// What people are told when they fork.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -137,7 +148,7 @@ impl Plan {
             anchor,
             at_closing,
             summary: Summary::default(),
-            bytes: steps.iter().map(|step| step.event.bytes()).sum(),
+            bytes: steps.iter().map(Step::bytes).sum(),
             steps,
             data: spec.data,
             model: spec.model,

@@ -204,7 +204,7 @@ fn the_same_content_at_another_place_is_another_step() {
             Step(Prompt, "p", "outer", "", r#"{"q":1}"#),
         ],
     );
-    // The fork point lies in the outer call, which is entered again: its effect is not known, so that it asks.
+    // The fork point lies in the outer call, which is entered again as it was, whatever the fork's model.
     let plan =
         fork(&mut driver, Spec { policies: Policies { unknown: Policy::Run, ..Policies::default() }, ..spec(4) });
     let parts: Vec<_> = plan.steps.iter().map(|step| step.part).collect();
@@ -215,6 +215,23 @@ fn the_same_content_at_another_place_is_another_step() {
     assert!(divergence.reason.contains("another place"), "{}", divergence.reason);
     assert_eq!(trace(&mut driver, Step(ToolCall, "o2", "", "outer", "{}")).0, Ok(Decision::Proceed));
     assert_eq!(trace(&mut driver, Step(ToolCall, "i2", "o2", "get", "{}")).0, fulfilled(r#"{"r":1}"#));
+}
+
+#[test]
+fn what_is_entered_again_asks_where_its_effect_is_not_known() {
+    let mut driver = Driver::new();
+    record(
+        &mut driver,
+        &[
+            Step(Prompt, "outer", "", "", "{}"),
+            Step(ToolCall, "agent", "outer", "agent", "{}"),
+            Step(Prompt, "p", "agent", "", r#"{"q":1}"#),
+        ],
+    );
+    let plan = fork(&mut driver, Spec { model: Some("large".into()), ..spec(3) });
+    assert_eq!((plan.summary.entered, plan.summary.from_record), (2, 0));
+    assert_eq!(trace(&mut driver, Step(Prompt, "o", "", "", "{}")).0, Ok(Decision::Proceed));
+    assert_eq!(trace(&mut driver, Step(ToolCall, "a", "o", "agent", "{}")).0, Err(HoldReason::Effect));
 }
 
 #[test]
@@ -383,8 +400,19 @@ fn a_person_who_lets_a_recorded_step_run_makes_its_result_live() {
     assert_eq!(trace(&mut driver, TRIP[0]).0, Err(HoldReason::Breakpoint));
     let seq = Seq(driver.held()[0]);
     driver.run(|session| session.release(seq, Decision::Proceed, &"tester".into(), moment(2)).expect("it may"));
+    assert_eq!(driver.session.hold(seq).map(|hold| hold.reason), None);
     driver.run(|_| vec![Change::BreakpointGone(1)]);
+    driver.run(|session| session.resume(None, &"tester".into(), moment(3)));
     assert_eq!(trace(&mut driver, TRIP[1]).1.origin, Origin::Live);
+    // The same with the call of the sub-agent: its steps are live then, and diverge from nothing.
+    let breakpoint = driver.session.create_breakpoint(Arc::new(crate::session::fixtures::spec())).expect("room");
+    driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+    let seq = trace(&mut driver, TRIP[2]).1.seq;
+    driver.run(|session| session.release(seq, Decision::Proceed, &"tester".into(), moment(4)).expect("it may"));
+    driver.run(|_| vec![Change::BreakpointGone(2)]);
+    driver.run(|session| session.resume(None, &"tester".into(), moment(5)));
+    let (told, event) = trace(&mut driver, TRIP[3]);
+    assert_eq!((told, event.origin, event.replay.is_none()), (Ok(Decision::Proceed), Origin::Live, true));
 }
 
 #[test]
