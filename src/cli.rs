@@ -6,7 +6,7 @@
 //!     │       └─────┴──────┴─▶ follow                         the stream, reconnected
 //!     └──▶ connect ◀────────────┘                             one channel, the token, TLS
 //!
-//!  frames ─▶ json | text ─▶ escape ─▶ output                  what a terminal gets to see
+//!  frames ─▶ proto::json | text ─▶ escape ─▶ output           what a terminal gets to see
 //! ```
 //!
 //! Invariants: nothing here knows more of the service than its proto; whatever came from an agent is escaped before
@@ -19,7 +19,6 @@ mod command;
 mod connect;
 mod escape;
 mod follow;
-mod json;
 mod output;
 mod prompt;
 mod run;

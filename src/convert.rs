@@ -15,10 +15,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp as WireTimestamp;
 
-use crate::{
-    event::{Span, Timestamp},
-    proto,
-};
+use crate::event::{Span, Timestamp};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -49,11 +46,6 @@ fn to_duration(time: Duration) -> prost_types::Duration {
     to_span(Span(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-/// Seconds as a JSON number: the nearest double, so that what came as a double goes back as the same one.
-pub(crate) fn seconds(time: &WireTimestamp) -> f64 {
-    time.seconds as f64 + f64::from(time.nanos) / 1e9
-}
-
 /// Seconds since the Unix epoch, from a JSON number.
 pub(crate) fn timestamp_from_seconds(seconds: f64) -> Option<WireTimestamp> {
     let nanos = seconds_to_nanos(seconds, 1e9)?;
@@ -65,15 +57,6 @@ pub(crate) fn duration_from_ms(ms: f64) -> Option<prost_types::Duration> {
     Some(to_span(Span(seconds_to_nanos(ms, 1e6)?)))
 }
 
-/// Milliseconds as a JSON number: whole where it is whole.
-pub(crate) fn milliseconds(span: &prost_types::Duration) -> serde_json::Number {
-    let nanos = span.seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(span.nanos.into());
-    match nanos % 1_000_000 {
-        0 => (nanos / 1_000_000).into(),
-        _ => json::number(nanos as f64 / 1e6),
-    }
-}
-
 /// `value` units of `scale` nanoseconds. The whole and the rest apart, so that no digit of a time of day is lost.
 fn seconds_to_nanos(value: f64, scale: f64) -> Option<i64> {
     let (whole, rest) = (value.trunc(), value.fract());
@@ -81,56 +64,10 @@ fn seconds_to_nanos(value: f64, scale: f64) -> Option<i64> {
     whole.checked_add((rest * scale).round() as i64)
 }
 
-/// The name of an enum value as JSON has it: lower case, without its prefix.
-pub(crate) fn short_name(name: &'static str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
-}
-
-/// The enums of the contract under the names that JSON has for them.
-pub(crate) trait Named: Sized {
-    /// The lower-case name; empty for a number that the contract does not know.
-    fn json_name(number: i32) -> String;
-    /// The value with that name.
-    fn from_json_name(name: &str) -> Option<Self>;
-}
-
-macro_rules! named {
-    ($($kind:ident, $prefix:literal;)*) => {$(
-        impl Named for proto::$kind {
-            fn json_name(number: i32) -> String {
-                Self::try_from(number).map_or_else(|_| String::new(), |value| short_name(value.as_str_name(), $prefix))
-            }
-
-            fn from_json_name(name: &str) -> Option<Self> {
-                if name == "unspecified" || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                    return None;
-                }
-                Self::from_str_name(&format!("{}{}", $prefix, name.to_ascii_uppercase()))
-            }
-        }
-    )*};
-}
-
-named! {
-    EventType, "EVENT_TYPE_";
-    Effect, "EFFECT_";
-    Verb, "VERB_";
-    HoldPolicy, "HOLD_POLICY_";
-    HoldReason, "HOLD_REASON_";
-    Outcome, "OUTCOME_";
-    RunMode, "RUN_MODE_";
-    Mode, "MODE_";
-    StepGranularity, "STEP_GRANULARITY_";
-    Unattended, "UNATTENDED_";
-    OnTimeout, "ON_TIMEOUT_";
-    EffectPolicy, "EFFECT_POLICY_";
-    OnDivergence, "ON_DIVERGENCE_";
-    RowKind, "ROW_KIND_";
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::json::{milliseconds, seconds};
 
     #[test]
     fn times_go_back_as_they_came() {
@@ -147,14 +84,5 @@ mod tests {
             assert_eq!(timestamp_from_seconds(wrong), None);
             assert_eq!(duration_from_ms(wrong), None);
         }
-    }
-
-    #[test]
-    fn enum_names_are_lower_case_without_prefix() {
-        assert_eq!(proto::EventType::json_name(proto::EventType::ToolCall.into()), "tool_call");
-        assert_eq!(proto::Outcome::json_name(proto::Outcome::Stepped.into()), "stepped");
-        assert_eq!(proto::Mode::from_json_name("observe"), Some(proto::Mode::Observe));
-        assert_eq!(proto::EventType::from_json_name("TOOL_CALL"), None);
-        assert_eq!(proto::EventType::from_json_name("unspecified"), None);
     }
 }

@@ -33,7 +33,7 @@
 //! | time-outs, retries with a `request_id`, callers that go away | `debugger/waiter`, `debugger/agent` |
 //! | what is recorded, its ids and their bounds | `event` |
 //! | resume, gaps, snapshots | `subscription` |
-//! | the JSON of bodies and frames | `gateway/body`, `convert/json` |
+//! | the JSON of bodies and frames | `proto/json`; read in `gateway/body` |
 //! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
 //! | Host, Origin, tokens | `server/guard` |
 //! | flags | `config` |

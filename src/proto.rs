@@ -10,6 +10,9 @@ use prost::{DecodeError, encoding};
 
 tonic::include_proto!("agent_debugger.v1");
 
+pub(crate) mod json;
+pub(crate) mod name;
+
 /// The server half of the contract, over the messages beside it.
 pub(crate) mod server {
     include!(concat!(env!("OUT_DIR"), "/server/agent_debugger.v1.rs"));

@@ -6,11 +6,11 @@ use super::{
     Problem,
     args::AgentsArgs,
     connect::{Scope, Service},
-    escape, json,
+    escape,
     output::{Ink, Output},
     text,
 };
-use crate::proto;
+use crate::proto::{self, json, name::Named as _};
 
 /// Agents asked for at a time: the most that a page holds.
 const PAGE: i32 = 1_000;
@@ -30,7 +30,7 @@ pub(super) async fn run(args: AgentsArgs) -> Result<ExitCode, Problem> {
         }
     }
     if args.json {
-        agents.iter().try_for_each(|agent| out.json(&json::agent(agent)))?;
+        agents.into_iter().try_for_each(|agent| out.json(&json::agent(agent)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = agents.iter().map(row).collect();
@@ -46,7 +46,7 @@ pub(super) async fn run(args: AgentsArgs) -> Result<ExitCode, Problem> {
 fn row(agent: &proto::AgentSummary) -> [String; 7] {
     [
         escape::text(&agent.agent_id).into_owned(),
-        json::mode(agent.mode),
+        proto::RunMode::json_name(agent.mode),
         agent.total_events.to_string(),
         agent.held.to_string(),
         agent.debuggers.to_string(),

@@ -21,13 +21,12 @@ use super::{
     connect::{Api, Scope, Service},
     escape,
     follow::{Follow, Update},
-    json,
     output::{Ink, Output},
     prompt::{Line, Prompt},
     say, tail, text,
     view::View,
 };
-use crate::proto;
+use crate::proto::{self, json, name::Named as _};
 
 /// How much of the record is shown to somebody who comes.
 const SHOWN_AT_FIRST: usize = 10;
@@ -120,7 +119,7 @@ impl Attached {
             return Ok(());
         }
         let events = self.view.events().len();
-        let mode = self.view.state.as_ref().map(|state| json::mode(state.mode)).unwrap_or_default();
+        let mode = self.view.state.as_ref().map(|state| proto::RunMode::json_name(state.mode)).unwrap_or_default();
         let mut lines = vec![format!("attached to {}: {mode}, {events} events; try help", escape::text(&self.agent))];
         let shown = self.view.events().skip(events.saturating_sub(SHOWN_AT_FIRST));
         lines.extend(shown.map(|event| text::event(&self.out, event)));
@@ -255,7 +254,7 @@ impl Attached {
             return Ok(());
         }
         let new: Vec<_> = self.view.held.iter().filter(|held| !known.contains(&held.seq)).collect();
-        new.into_iter().try_for_each(|held| self.out.json(&json!({"type": "held", "held": json::held(held)})))
+        new.into_iter().try_for_each(|held| self.out.json(&json!({"type": "held", "held": json::held(held.clone())})))
     }
 
     fn connection(&mut self, update: Option<Update>) -> Result<(), Problem> {

@@ -10,10 +10,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::json;
-use crate::proto::{Breakpoint, EventType, OnTimeout, Unattended};
+use crate::proto::{Breakpoint, EventType, OnTimeout, Unattended, name::Named as _};
 
 /// The words that begin a clause.
 const CLAUSES: [&str; 8] = ["if", "hits", "log", "once", "all", "run", "gate", "off"];
@@ -176,7 +173,7 @@ fn expression<'a>(clause: &str, text: &'a str) -> Result<(String, &'a str), Stri
 
 /// A breakpoint in the words that make it.
 pub(super) fn write(breakpoint: &Breakpoint) -> String {
-    let types: Vec<_> = breakpoint.types.iter().copied().map(json::event_type).collect();
+    let types: Vec<_> = breakpoint.types.iter().copied().map(EventType::json_name).collect();
     let types = if types.is_empty() { "*".into() } else { types.join(",") };
     let name = match breakpoint.name.as_str() {
         "" => String::new(),
@@ -207,38 +204,13 @@ pub(super) fn write(breakpoint: &Breakpoint) -> String {
 }
 
 fn quote(text: &str) -> String {
-    Value::from(text).to_string()
+    serde_json::Value::from(text).to_string()
 }
 
 fn quote_if_needed(text: &str) -> String {
     let plain =
         !text.is_empty() && !text.contains(|character: char| character.is_whitespace() || "\"'".contains(character));
     if plain { text.into() } else { quote(text) }
-}
-
-/// A breakpoint as JSON, in the contract's names.
-pub(super) fn to_json(breakpoint: &Breakpoint) -> Value {
-    let timeout = breakpoint.timeout.as_ref().map(json::milliseconds);
-    let unattended = if breakpoint.unattended == i32::from(Unattended::Hold) { "hold" } else { "skip" };
-    let on_timeout = if breakpoint.on_timeout == i32::from(OnTimeout::Proceed) { "proceed" } else { "fail" };
-    let fields: [(&str, Value); 15] = [
-        ("id", breakpoint.id.as_str().into()),
-        ("types", breakpoint.types.iter().copied().map(json::event_type).collect()),
-        ("name", breakpoint.name.as_str().into()),
-        ("run_id", breakpoint.run_id.as_deref().into()),
-        ("condition", breakpoint.condition.as_str().into()),
-        ("hit_condition", breakpoint.hit_condition.as_str().into()),
-        ("log_message", breakpoint.log_message.as_str().into()),
-        ("once", breakpoint.once.into()),
-        ("enabled", breakpoint.enabled.unwrap_or(true).into()),
-        ("all_stop", breakpoint.all_stop.into()),
-        ("unattended", unattended.into()),
-        ("timeout_ms", timeout.map_or(Value::Null, Value::Number)),
-        ("on_timeout", on_timeout.into()),
-        ("hits", breakpoint.hits.into()),
-        ("problem", breakpoint.problem.as_str().into()),
-    ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]

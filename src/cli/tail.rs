@@ -6,13 +6,13 @@ use super::{
     Problem,
     args::TailArgs,
     connect::{Scope, Service},
+    escape,
     follow::{Follow, Update},
-    json,
     output::{Ink, Output},
     say, text,
     view::View,
 };
-use crate::proto::{self, events_response::Frame};
+use crate::proto::{self, events_response::Frame, json};
 
 pub(super) async fn run(args: TailArgs) -> Result<ExitCode, Problem> {
     let service = Service::new(&args.service, Scope::View)?;
@@ -51,10 +51,8 @@ pub(super) async fn run(args: TailArgs) -> Result<ExitCode, Problem> {
 pub(super) fn show(out: &mut Output, view: &mut View, frame: &Frame) -> Result<(), Problem> {
     let new = view.take(frame);
     if out.json {
-        return match json::frame(frame) {
-            Some(line) => out.line(&super::escape::json(&line)),
-            None => Ok(()),
-        };
+        let line = json::frame(frame).map_err(|error| Problem::Failed(error.to_string()))?;
+        return out.line(&escape::json(&line));
     }
     if let Some(line) = text::frame(out, frame) {
         out.line(&line)?;

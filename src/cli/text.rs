@@ -5,10 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use humantime::format_rfc3339_millis;
 
 use super::{
-    escape, json,
+    escape,
     output::{Ink, Output},
 };
-use crate::proto::{self, EventType, events_response::Frame};
+use crate::proto::{
+    self, EventType,
+    events_response::Frame,
+    json::{self, Decision},
+    name::Named as _,
+};
 
 /// The least that a line shows of an event's data, however narrow the terminal.
 const MIN_SUMMARY: usize = 24;
@@ -31,7 +36,7 @@ pub(super) fn event(out: &Output, event: &proto::Event) -> String {
     let seq = format!("{:<5}", format!("#{}", event.seq));
     let time = time_of_day(event.time.as_ref());
     let run = run_column(&event.run_id);
-    let kind = format!("{:<11}", json::event_type(event.r#type));
+    let kind = format!("{:<11}", EventType::json_name(event.r#type));
     let name = if event.name.is_empty() { String::new() } else { format!("{}  ", escape::text(&event.name)) };
     let end = if event.run_end { "  (run end)" } else { "" };
     let used = [&seq, &time, &run, &kind, &name].map(|part| part.chars().count()).iter().sum::<usize>() + end.len() + 6;
@@ -69,12 +74,12 @@ pub(super) fn run_note(run: &str) -> String {
 /// `held at #9 tool_call book_flight (run x): step, breakpoint b1`
 pub(super) fn held(held: &proto::Held) -> String {
     let name = if held.name.is_empty() { String::new() } else { format!(" {}", escape::text(&held.name)) };
-    let kind = json::event_type(held.r#type);
+    let kind = EventType::json_name(held.r#type);
     format!("held at #{} {kind}{name}{}: {}", held.seq, run_note(&held.run_id), reasons(held))
 }
 
 fn reasons(held: &proto::Held) -> String {
-    let reason = json::hold_reason(held.reason);
+    let reason = proto::HoldReason::json_name(held.reason);
     let breakpoints = held.breakpoint_ids.iter().map(|id| format!("breakpoint {}", escape::text(id)));
     let mut reasons: Vec<_> = breakpoints.collect();
     // A breakpoint that names itself says why already.
@@ -89,23 +94,24 @@ fn reasons(held: &proto::Held) -> String {
 
 /// The same, with what the agent obeys and how long it waits, for `held`.
 pub(super) fn held_in_full(held: &proto::Held) -> String {
-    let accepts: Vec<_> = held.accepts.iter().copied().map(json::verb).collect();
+    let accepts: Vec<_> = held.accepts.iter().copied().map(proto::Verb::json_name).collect();
     let accepts = if accepts.is_empty() { "nothing but proceed".into() } else { accepts.join(", ") };
     let ends = held.times_out_in.as_ref().map(|left| format!("; times out in {}", span(left))).unwrap_or_default();
     format!("{}; accepts {accepts}; for {}{ends}", self::held(held), span(&held.held_for.unwrap_or_default()))
 }
 
 fn decision(out: &Output, made: &proto::DecisionMade) -> String {
-    let decision = json::decision(made.decision.as_ref());
-    let mut told = match decision.action {
-        "proceed" => String::new(),
-        action => format!(": {action}"),
+    let (action, text, data) = match json::decision(made.decision.clone()) {
+        Decision::Proceed => ("", None, None),
+        Decision::Edit { data, model } => (": edit", model.map(|model| format!("model {model}")), data),
+        Decision::Fulfil { data } => (": fulfil", None, data),
+        Decision::Fail { message, data } => (": fail", Some(message.into_owned()), data),
+        Decision::Abort { reason } => (": abort", Some(reason.into_owned()), None),
     };
+    let mut told = action.to_owned();
     let details = [
-        decision.message.map(|text| escape::text(text).into_owned()),
-        decision.reason.map(|text| escape::text(text).into_owned()),
-        decision.model.map(|model| format!("model {}", escape::text(model))),
-        decision.data.map(|data| summary(data.get(), out.width.saturating_sub(60).max(MIN_SUMMARY))),
+        text.map(|text| escape::text(&text).into_owned()),
+        data.map(|data| summary(data.get(), out.width.saturating_sub(60).max(MIN_SUMMARY))),
     ];
     for detail in details.into_iter().flatten().filter(|detail| !detail.is_empty()) {
         told.push(' ');
@@ -114,7 +120,7 @@ fn decision(out: &Output, made: &proto::DecisionMade) -> String {
     let line = format!(
         "#{} {} after {} by {}{}{told}",
         made.seq,
-        json::outcome(made.outcome).replace('_', " "),
+        proto::Outcome::json_name(made.outcome).replace('_', " "),
         span(&made.held_for.unwrap_or_default()),
         escape::text(&made.actor),
         run_note(&made.run_id),
@@ -143,7 +149,7 @@ pub(super) fn in_full(out: &Output, event: &proto::Event) -> String {
         ("run end", event.run_end.then(|| "yes".into())),
         ("metadata", json::metadata(event).map(|metadata| summary(metadata.get(), usize::MAX))),
     ];
-    let title = format!("#{} {} {}", event.seq, json::event_type(event.r#type), escape::text(&event.name));
+    let title = format!("#{} {} {}", event.seq, EventType::json_name(event.r#type), escape::text(&event.name));
     let mut lines = vec![out.paint.ink(Ink::Strong, title.trim_end())];
     lines.extend(fields.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}", value?))));
     lines.push(escape::lines_of_json(&layout(json::data(event).get(), true)));

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{escape, json, text};
-use crate::proto::{self, EventType};
+use super::{escape, text};
+use crate::proto::{self, EventType, name::Named as _};
 
 /// Deeper nodes are drawn at this depth: lines stay readable.
 const MAX_INDENT: usize = 30;
@@ -39,7 +39,7 @@ pub(super) fn nodes<'a>(events: impl Iterator<Item = &'a proto::Event>) -> Vec<N
             node.parent = &event.parent_id;
         }
         if let Ok(EventType::Response | EventType::ToolResult | EventType::Error) = event.r#type.try_into() {
-            node.closed = Some(json::event_type(event.r#type));
+            node.closed = Some(EventType::json_name(event.r#type));
         }
     }
     let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -71,7 +71,7 @@ pub(super) fn nodes<'a>(events: impl Iterator<Item = &'a proto::Event>) -> Vec<N
 /// `  #3 tool_call search (n3): tool_result`
 pub(super) fn line(node: &Node<'_>) -> String {
     let indent = "  ".repeat(node.depth.min(MAX_INDENT));
-    let kind = json::event_type(node.first.r#type);
+    let kind = EventType::json_name(node.first.r#type);
     let name = if node.first.name.is_empty() { String::new() } else { format!(" {}", escape::text(&node.first.name)) };
     let state = node.closed.as_deref().unwrap_or("open");
     format!("{indent}#{} {kind}{name} ({}){}: {state}", node.first.seq, escape::text(node.id), text::run_note(node.run))

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::{
     attach::{Attached, Failure},
     command::{Break, Command, HELP},
-    escape, json,
+    escape,
     output::Output,
     spec, text, tree,
 };
-use crate::proto::{self, Breakpoint};
+use crate::proto::{self, Breakpoint, json, name::Named as _};
 
 /// The seqs that an answer names in words; more are counted.
 const NAMED_SEQS: usize = 20;
@@ -120,17 +120,17 @@ impl Attached {
         match asked {
             Command::Held => {
                 let words = if held.is_empty() { "nothing is held".into() } else { held.join("\n") };
-                answer(&mut self.out, "held", &words, json!({"held": json::status(&status).held}))
+                answer(&mut self.out, "held", &words, json!({"held": json::status(status).held}))
             }
             Command::Runs => {
                 let words = if runs.is_empty() { "no run is known".into() } else { runs.join("\n") };
-                answer(&mut self.out, "runs", &words, json!({"runs": json::status(&status).runs}))
+                answer(&mut self.out, "runs", &words, json!({"runs": json::status(status).runs}))
             }
             _ => {
                 let mut words = vec![format!(
                     "{}: {}, {} events ({} dropped), position {}, {} debuggers, {} observers",
                     escape::text(&status.agent_id),
-                    json::mode(status.mode),
+                    proto::RunMode::json_name(status.mode),
                     status.total_events,
                     status.dropped_events,
                     status.position,
@@ -138,7 +138,7 @@ impl Attached {
                     status.observers
                 )];
                 words.extend(held);
-                answer(&mut self.out, "status", &words.join("\n"), json!({"status": json::status(&status)}))
+                answer(&mut self.out, "status", &words.join("\n"), json!({"status": json::status(status)}))
             }
         }
     }
@@ -155,13 +155,13 @@ impl Attached {
                     &mut self.out,
                     "break",
                     &words,
-                    json!({"breakpoints": known.iter().map(spec::to_json).collect::<Vec<_>>()}),
+                    json!({"breakpoints": known.into_iter().map(json::breakpoint).collect::<Vec<_>>()}),
                 )
             }
             Break::Make(breakpoint) => {
                 let request = proto::CreateBreakpointRequest { agent_id, breakpoint: Some(self.own(breakpoint)) };
                 let made = self.ask(api.create_breakpoint(request)).await?.breakpoint.unwrap_or_default();
-                answer(&mut self.out, "break", &breakpoint_line(&made), json!({"breakpoint": spec::to_json(&made)}))
+                answer(&mut self.out, "break", &breakpoint_line(&made), json!({"breakpoint": json::breakpoint(made)}))
             }
             Break::Enable(ids, enabled) => {
                 for id in ids {
@@ -171,7 +171,12 @@ impl Attached {
                         update_mask: Some(prost_types::FieldMask { paths: vec!["enabled".into()] }),
                     };
                     let now = self.ask(api.update_breakpoint(request)).await?.breakpoint.unwrap_or_default();
-                    answer(&mut self.out, "break", &breakpoint_line(&now), json!({"breakpoint": spec::to_json(&now)}))?;
+                    answer(
+                        &mut self.out,
+                        "break",
+                        &breakpoint_line(&now),
+                        json!({"breakpoint": json::breakpoint(now)}),
+                    )?;
                 }
                 Ok(())
             }
@@ -246,7 +251,7 @@ fn answer(out: &mut Output, command: &str, words: &str, fields: impl Serialize) 
 
 fn run_line(run: &proto::Run) -> String {
     let id = if run.run_id.is_empty() { "(default)".into() } else { escape::text(&run.run_id) };
-    let state = if run.finished { "finished".into() } else { json::mode(run.mode) };
+    let state = if run.finished { "finished".into() } else { proto::RunMode::json_name(run.mode) };
     format!("{id}: {state}, {} events, {} held", run.events, run.held)
 }
 

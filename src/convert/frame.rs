@@ -6,9 +6,9 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::value::RawValue;
 
-use super::{json, response, run, to_duration};
+use super::{json, response, run};
 use crate::{
-    proto::{self, EncodedFrame, events_response::Frame as WireFrame},
+    proto::{self, EncodedFrame, events_response::Frame as WireFrame, json as shape},
     store::{Entry, Record, SharedRecord, Wire},
     subscription::{Frame, ResumeToken},
 };
@@ -55,15 +55,11 @@ pub(crate) fn sse(frame: &Frame) -> Bytes {
     match frame {
         Frame::Record(record) => record.encoded(Wire::Sse, sse_record).clone(),
         Frame::State(snapshot, _) => snapshot
-            .encoded(Wire::Sse, |snapshot| lines(Some("state"), None, &json::state(&response::state(snapshot))))
+            .encoded(Wire::Sse, |snapshot| lines(Some("state"), None, &shape::state(response::state(snapshot))))
             .clone(),
-        Frame::Position(at, _) => {
-            format!("data: {{\"type\":\"position\",\"pos\":{},\"total\":{}}}\n\n", at.position, at.total).into()
-        }
-        Frame::Cleared(token) => format!("id: {token}\ndata: {{\"type\":\"clear\"}}\n\n").into(),
-        Frame::Gap { from, to, .. } => {
-            format!("event: gap\ndata: {{\"type\":\"gap\",\"from\":{},\"to\":{}}}\n\n", from.0, to.0).into()
-        }
+        Frame::Position(at, _) => lines(None, None, &shape::Mark::Position { pos: at.position, total: at.total }),
+        Frame::Cleared(token) => lines(None, Some(token), &shape::Mark::Clear),
+        Frame::Gap { from, to, .. } => lines(Some("gap"), None, &shape::Mark::Gap { from: from.0, to: to.0 }),
     }
 }
 
@@ -71,10 +67,8 @@ fn sse_record(record: &Record) -> Bytes {
     let token = ResumeToken::of(record);
     match &record.entry {
         Entry::Event(event) => lines(None, Some(&token), &json::event(event)),
-        Entry::Ended(ended) => {
-            lines(Some("decision"), Some(&token), &json::decision_made(ended, to_duration(ended.held_for)))
-        }
-        Entry::Forked(forked) => lines(Some("forked"), Some(&token), &json::forked(run::forked(forked))),
+        Entry::Ended(ended) => lines(Some("decision"), Some(&token), &json::decision_made(ended)),
+        Entry::Forked(forked) => lines(Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked))),
     }
 }
 
@@ -96,8 +90,8 @@ fn lines(name: Option<&str>, token: Option<&ResumeToken>, data: &impl serde::Ser
 pub(crate) fn joined(event: &SharedRecord, ended: Option<&SharedRecord>) -> Option<Box<RawValue>> {
     let Entry::Event(event) = &event.value.entry else { return None };
     let decision = ended.and_then(|record| match &record.value.entry {
-        Entry::Ended(ended) => Some(json::decision_made(ended, to_duration(ended.held_for))),
+        Entry::Ended(ended) => Some(json::decision_made(ended)),
         Entry::Event(_) | Entry::Forked(_) => None,
     });
-    serde_json::value::to_raw_value(&json::Recorded { event: json::event(event), decision }).ok()
+    serde_json::value::to_raw_value(&shape::Recorded { event: json::event(event), decision }).ok()
 }

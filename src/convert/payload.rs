@@ -3,21 +3,15 @@
 use std::{fmt, sync::Arc};
 
 use prost_types::{Struct, Value, value::Kind};
-use serde::{
-    Serialize,
-    de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor},
-    ser::{SerializeMap, SerializeSeq, Serializer},
-};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{
     content::depth,
     debugger::error::Error,
     event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
+    proto::json::AsJson,
 };
-
-/// Whole numbers up to here are exact in a double, and are written without a fraction.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// What a payload may say about its event, at its top level.
 #[derive(Debug, Default)]
@@ -141,42 +135,6 @@ fn to_value(json: serde_json::Value) -> Value {
         }),
     };
     Value { kind: Some(kind) }
-}
-
-/// A protobuf value that serializes as the JSON it stands for.
-struct AsJson<'a, T>(&'a T);
-
-impl Serialize for AsJson<'_, Struct> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.fields.len()))?;
-        for (key, value) in &self.0.fields {
-            map.serialize_entry(key, &AsJson(value))?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for AsJson<'_, Value> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0.kind {
-            None | Some(Kind::NullValue(_)) => serializer.serialize_unit(),
-            Some(Kind::BoolValue(value)) => serializer.serialize_bool(*value),
-            Some(Kind::NumberValue(value)) if !value.is_finite() => Err(serde::ser::Error::custom("not a JSON number")),
-            Some(Kind::NumberValue(value)) if value.fract() == 0.0 && value.abs() <= MAX_EXACT => {
-                serializer.serialize_i64(*value as i64)
-            }
-            Some(Kind::NumberValue(value)) => serializer.serialize_f64(*value),
-            Some(Kind::StringValue(value)) => serializer.serialize_str(value),
-            Some(Kind::StructValue(value)) => AsJson(value).serialize(serializer),
-            Some(Kind::ListValue(list)) => {
-                let mut seq = serializer.serialize_seq(Some(list.values.len()))?;
-                for value in &list.values {
-                    seq.serialize_element(&AsJson(value))?;
-                }
-                seq.end()
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -268,7 +268,7 @@ pub(super) fn effect(effect: event::Effect) -> proto::Effect {
     }
 }
 
-fn outcome(outcome: event::Outcome) -> proto::Outcome {
+pub(super) fn outcome(outcome: event::Outcome) -> proto::Outcome {
     match outcome {
         event::Outcome::NotHeld => proto::Outcome::NotHeld,
         event::Outcome::Stepped => proto::Outcome::Stepped,

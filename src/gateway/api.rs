@@ -14,9 +14,9 @@ use super::{
     error::Failure,
 };
 use crate::{
-    convert::{Named, frame, json, milliseconds, seconds},
+    convert::frame,
     grpc::{Caller, Service},
-    proto::{self, server::debugger_service_server::DebuggerService},
+    proto::{self, json, name::Named, server::debugger_service_server::DebuggerService},
 };
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -42,7 +42,7 @@ pub(crate) struct Traced {
     outcome: String,
     #[schema(value_type = f64)]
     held_ms: Number,
-    decision: json::Decision,
+    decision: json::Decision<'static>,
 }
 
 /// What a verb did, and where the debugger stands after it.
@@ -61,63 +61,11 @@ pub(crate) struct Cleared {
     status: &'static str,
 }
 
-/// Where an agent stands.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct StatusBody {
-    agent_id: String,
-    total_events: u64,
-    position: u64,
-    /// Whether anybody subscribes.
-    has_listener: bool,
-    /// `detached`, `running` or `paused`.
-    mode: String,
-    debuggers: u32,
-    observers: u32,
-    held: Vec<json::Held>,
-    first_seq: u64,
-    last_seq: u64,
-    dropped_events: u64,
-    epoch: String,
-    runs: Vec<Run>,
-}
-
-/// One execution of an agent.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Run {
-    run_id: String,
-    mode: String,
-    finished: bool,
-    events: u64,
-    held: u32,
-    /// The run that it was forked from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    forked_from: Option<json::Lineage>,
-    /// `true` where it came out of a file: it can be forked, not added to.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    imported: bool,
-    /// `true` where secrets were masked in that file: then it cannot be forked.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    masked: bool,
-}
-
 /// A page of agents, by id.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Agents {
-    agents: Vec<Agent>,
+    agents: Vec<json::Agent>,
     next_page_token: String,
-}
-
-/// One agent.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Agent {
-    agent_id: String,
-    total_events: u64,
-    mode: String,
-    held: u32,
-    debuggers: u32,
-    observers: u32,
-    /// Unix seconds; `null` before the first event.
-    last_event_ts: Option<f64>,
 }
 
 /// A page of what is recorded, oldest first; each event as its frame, with `decision` where its hold ended.
@@ -167,7 +115,7 @@ pub(crate) async fn trace(
         run_id: traced.run_id,
         node_id: Some(traced.node_id).filter(|id| !id.is_empty()),
         outcome: proto::Outcome::json_name(traced.outcome),
-        held_ms: milliseconds(&traced.held_for.unwrap_or_default()),
+        held_ms: json::milliseconds(&traced.held_for.unwrap_or_default()),
         decision: json::decision(traced.decision),
     }))
 }
@@ -242,41 +190,14 @@ pub(crate) async fn clear(
 
 /// Where an agent stands; zeros for one never seen.
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/status",
-    responses((status = 200, body = StatusBody), (status = "4XX", body = super::error::ErrorBody)))]
+    responses((status = 200, body = json::StatusBody), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn status(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-) -> Answer<StatusBody> {
+) -> Answer<json::StatusBody> {
     let status = service.status(request(caller, proto::StatusRequest { agent_id })).await?.into_inner();
-    Ok(Json(StatusBody {
-        agent_id: status.agent_id,
-        total_events: status.total_events,
-        position: status.position,
-        has_listener: status.has_listener,
-        mode: proto::RunMode::json_name(status.mode),
-        debuggers: status.debuggers,
-        observers: status.observers,
-        held: status.held.into_iter().map(json::held).collect(),
-        first_seq: status.first_seq,
-        last_seq: status.last_seq,
-        dropped_events: status.dropped_events,
-        epoch: status.epoch,
-        runs: status.runs.into_iter().map(run).collect(),
-    }))
-}
-
-fn run(run: proto::Run) -> Run {
-    Run {
-        run_id: run.run_id,
-        mode: proto::RunMode::json_name(run.mode),
-        finished: run.finished,
-        events: run.events,
-        held: run.held,
-        forked_from: run.forked_from.map(json::lineage),
-        imported: run.imported,
-        masked: run.masked,
-    }
+    Ok(Json(json::status(status)))
 }
 
 /// A page of what is recorded.
@@ -314,14 +235,8 @@ pub(crate) async fn list_agents(
         page_token: query.page_token.unwrap_or_default(),
     };
     let list = service.list_agents(request(caller, message)).await?.into_inner();
-    let agent = |agent: proto::AgentSummary| Agent {
-        agent_id: agent.agent_id,
-        total_events: agent.total_events,
-        mode: proto::RunMode::json_name(agent.mode),
-        held: agent.held,
-        debuggers: agent.debuggers,
-        observers: agent.observers,
-        last_event_ts: agent.last_event_time.as_ref().map(seconds),
-    };
-    Ok(Json(Agents { agents: list.agents.into_iter().map(agent).collect(), next_page_token: list.next_page_token }))
+    Ok(Json(Agents {
+        agents: list.agents.into_iter().map(json::agent).collect(),
+        next_page_token: list.next_page_token,
+    }))
 }

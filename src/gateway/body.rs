@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use super::error::Failure;
 use crate::{
-    convert::{Named, duration_from_ms, timestamp_from_seconds},
-    proto::{self, trace_request},
+    convert::{duration_from_ms, timestamp_from_seconds},
+    proto::{self, name::Named, trace_request},
 };
 
 /// One step to record. Only `type` is required; `null` means absent.

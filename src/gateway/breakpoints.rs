@@ -13,9 +13,8 @@ use super::{
     error::{ErrorBody, Failure},
 };
 use crate::{
-    convert::json,
     grpc::{Caller, Service},
-    proto::{self, server::debugger_service_server::DebuggerService},
+    proto::{self, json, server::debugger_service_server::DebuggerService},
 };
 
 /// An agent's breakpoints, in the order of their making.

@@ -35,10 +35,10 @@ use super::{api, breakpoints, runs, sse};
         runs::import,
     ),
     components(schemas(
-        crate::convert::json::Event<'static>,
-        crate::convert::json::DecisionMade<'static>,
-        crate::convert::json::RunForked,
-        crate::convert::json::State,
+        crate::proto::json::Event<'static>,
+        crate::proto::json::DecisionMade<'static>,
+        crate::proto::json::run::RunForked,
+        crate::proto::json::State,
     ))
 )]
 struct Document;

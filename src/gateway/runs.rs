@@ -9,9 +9,9 @@ use axum::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyDataStream;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tonic::{Code, Status};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{
     api::request,
@@ -19,30 +19,9 @@ use super::{
     error::{ErrorBody, Failure},
 };
 use crate::{
-    convert::json,
     grpc::{Caller, Service},
-    proto::{self, server::debugger_service_server::DebuggerService},
+    proto::{self, json::run as json, server::debugger_service_server::DebuggerService},
 };
-
-/// The new run.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Forked {
-    /// Start the agent with it.
-    run_id: String,
-    plan: json::ForkPlan,
-}
-
-/// The imported run.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Imported {
-    /// Always `imported`.
-    status: &'static str,
-    run_id: String,
-    events: u64,
-    /// The first of them; `null` with none.
-    first_seq: Option<u64>,
-    last_seq: Option<u64>,
-}
 
 /// Which runs to compare.
 #[derive(Deserialize, IntoParams)]
@@ -71,16 +50,16 @@ pub(crate) struct Target {
 
 /// Makes a run that retraces another one up to a step, and goes on live from there.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/fork", request_body = Fork<'_>,
-    responses((status = 200, body = Forked), (status = "4XX", body = ErrorBody)))]
+    responses((status = 200, body = json::Forked), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn fork(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
     Body(bytes): Body,
-) -> Result<Json<Forked>, Failure> {
+) -> Result<Json<json::Forked>, Failure> {
     let message = read::<Fork<'_>>(&bytes)?.into_request(agent_id)?;
     let forked = service.fork(request(caller, message)).await?.into_inner();
-    Ok(Json(Forked { run_id: forked.run_id, plan: json::fork_plan(forked.plan.unwrap_or_default()) }))
+    Ok(Json(json::forked(forked)))
 }
 
 /// Aligns two runs and says what differs.
@@ -129,23 +108,17 @@ fn file_name(agent_id: &str, run_id: &str) -> String {
 /// Reads such a file as a new run.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/import", params(Target),
     request_body(content = String, content_type = "application/x-ndjson"),
-    responses((status = 200, body = Imported), (status = "4XX", body = ErrorBody)))]
+    responses((status = 200, body = json::Imported), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn import(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
     Query(Target { run_id }): Query<Target>,
     body: HttpBody,
-) -> Result<Json<Imported>, Failure> {
+) -> Result<Json<json::Imported>, Failure> {
     let target = request(caller, proto::ImportTarget { agent_id, run_id });
     let imported = service.take_in(target, pieces(body)).await?;
-    Ok(Json(Imported {
-        status: "imported",
-        run_id: imported.run_id,
-        events: imported.events,
-        first_seq: Some(imported.first_seq).filter(|seq| *seq > 0),
-        last_seq: Some(imported.last_seq).filter(|seq| *seq > 0),
-    }))
+    Ok(Json(json::imported(imported)))
 }
 
 /// The pieces of a body as they come, each within a bounded time.

@@ -16,9 +16,9 @@ use utoipa::IntoParams;
 
 use super::{api::request, error::Failure};
 use crate::{
-    convert::{Named, frame},
+    convert::frame,
     grpc::{Caller, Service},
-    proto,
+    proto::{self, name::Named},
     subscription::{Frame, ResumeToken, Subscription},
 };
 
