@@ -1,10 +1,10 @@
 //! The terminal side: clients of the public contract, as any other program could be one.
 //!
 //! ```text
-//!  agents   tail   run   attach ◀─ command ◀─ prompt          what somebody types
-//!     │       │     │      │
-//!     │       └─────┴──────┴─▶ follow                         the stream, reconnected
-//!     └──▶ connect ◀────────────┘                             one channel, the token, TLS
+//!  agents  compare  file   fork ─▶ run   tail   attach ◀─ command ◀─ prompt     what somebody types
+//!     │       │       │      │      │      │      │
+//!     │       │       │      │      └──────┴──────┴─▶ follow                   the stream, reconnected
+//!     └───────┴───────┴──────┴─▶ connect ◀──────────────┘                      one channel, the token, TLS
 //!
 //!  frames ─▶ proto::json | text ─▶ escape ─▶ output           what a terminal gets to see
 //! ```
@@ -16,9 +16,12 @@ mod agents;
 pub mod args;
 mod attach;
 mod command;
+mod compare;
 mod connect;
 mod escape;
+mod file;
 mod follow;
+mod fork;
 mod output;
 mod prompt;
 mod run;
@@ -63,6 +66,10 @@ pub async fn run(client: Client) -> ExitCode {
         Client::Tail(args) => tail::run(args).await,
         Client::Run(args) => run::run(args).await,
         Client::Attach(args) => attach::run(args).await,
+        Client::Fork(args) => fork::run(*args).await,
+        Client::Compare(args) => compare::run(args).await,
+        Client::Export(args) => file::export(args).await,
+        Client::Import(args) => file::import(args).await,
     };
     match ended {
         Ok(code) => code,
@@ -77,5 +84,17 @@ pub async fn run(client: Client) -> ExitCode {
 
 /// A line on stderr. Nobody may be reading it.
 fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "agent-debugger: {}", escape::text(text));
+    say_plainly(&format!("agent-debugger: {}", escape::text(text)));
+}
+
+/// The same, of text that was escaped and says itself where it comes from.
+fn say_plainly(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Eight digits that nobody else has, as far as chance goes.
+fn random_id() -> Result<String, Problem> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|error| Problem::Failed(format!("no random id: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

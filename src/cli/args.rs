@@ -1,9 +1,11 @@
 //! The flags of the client commands.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use http::Uri;
+
+use crate::proto::{Effect, EffectPolicy, OnDivergence, name::Named};
 
 /// The commands that are clients of a service.
 #[derive(Debug, Subcommand)]
@@ -19,6 +21,18 @@ pub enum Client {
     Run(RunArgs),
     /// Debug an agent at a prompt, or by commands from a pipe: step, edit and answer what it is held at.
     Attach(AttachArgs),
+    /// Make a run that retraces another one up to a step, and goes on live from there.
+    ///
+    /// Steps before it are answered from the record: nothing of them runs again. Prints the id of the new run, and on
+    /// stderr what will come of it. With a program, starts it for that run as `run` does: its streams and its exit
+    /// code are this command's, and the id is printed on stderr as well.
+    Fork(Box<ForkArgs>),
+    /// Compare two runs of an agent: figures side by side, and where they part.
+    Compare(CompareArgs),
+    /// Write a run as a file that can be imported anywhere.
+    Export(ExportArgs),
+    /// Read an exported run: to look at, to compare and to fork, but not to add to.
+    Import(ImportArgs),
 }
 
 /// Where the service is, and how to be let in.
@@ -82,7 +96,7 @@ pub struct RunArgs {
     pub service: ServiceArgs,
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
-    pub command: Vec<std::ffi::OsString>,
+    pub command: Vec<OsString>,
 }
 
 /// The flags of `attach`.
@@ -102,6 +116,116 @@ pub struct AttachArgs {
     /// The service.
     #[command(flatten)]
     pub service: ServiceArgs,
+}
+
+/// The flags of `fork`.
+#[derive(Debug, Clone, Args)]
+pub struct ForkArgs {
+    /// The agent.
+    pub agent: String,
+    /// The event to fork at.
+    #[arg(long, value_name = "SEQ")]
+    pub at: u64,
+    /// The run to fork [default: that of the event].
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// The model that the step, and every later prompt, is to ask.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The step's new data, a JSON object; `@FILE` reads it from a file.
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub edit: Option<String>,
+    /// What becomes of live tool calls with an effect (pure, read, idempotent, mutating, unknown): run, ask or block
+    /// [default: pure and read run, the others ask].
+    #[arg(long = "effect", value_name = "EFFECT=POLICY", value_parser = parse_effect)]
+    pub effects: Vec<(Effect, EffectPolicy)>,
+    /// What becomes of a step that the record does not have: hold, fail or live [default: hold].
+    #[arg(long, value_name = "WHAT", value_parser = parse_on_divergence)]
+    pub on_divergence: Option<OnDivergence>,
+    /// A JSON path into the data that does not count when steps are matched, like `$.sent_at` or `$..id`.
+    #[arg(long, value_name = "PATH")]
+    pub ignore: Vec<String>,
+    /// Print what HTTP answers, as one JSON object on a line.
+    #[arg(long)]
+    pub json: bool,
+    /// The service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// The program to start for the new run, and its arguments.
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// The flags of `compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// The agent.
+    pub agent: String,
+    /// A run; "" is the default run.
+    pub left: String,
+    /// The run to compare it with.
+    pub right: String,
+    /// Print what HTTP answers, as one JSON object on a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 1 if the runs differ, and with 2 if they could not be compared.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// The service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+/// The flags of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The agent.
+    pub agent: String,
+    /// The run [default: the default run].
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub run: String,
+    /// Replace secrets. The file says so, and can then be looked at but not forked.
+    #[arg(long)]
+    pub mask: bool,
+    /// Where to write; the file is there whole or not at all [default: stdout].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+/// The flags of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The agent; one that was never seen is made.
+    pub agent: String,
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// The id that the run is to have [default: as the file has it].
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Print what HTTP answers, as one JSON object on a line.
+    #[arg(long)]
+    pub json: bool,
+    /// The service.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+fn parse_effect(text: &str) -> Result<(Effect, EffectPolicy), String> {
+    let problem =
+        || "must be like mutating=run: pure, read, idempotent, mutating or unknown; run, ask or block".to_owned();
+    let (effect, policy) = text.split_once('=').ok_or_else(problem)?;
+    let effect = match effect {
+        "unknown" => Some(Effect::Unspecified),
+        known => Effect::from_json_name(known),
+    };
+    effect.zip(EffectPolicy::from_json_name(policy)).ok_or_else(problem)
+}
+
+fn parse_on_divergence(text: &str) -> Result<OnDivergence, String> {
+    OnDivergence::from_json_name(text).ok_or_else(|| "must be hold, fail or live".to_owned())
 }
 
 fn parse_url(text: &str) -> Result<String, String> {
@@ -126,6 +250,15 @@ mod tests {
         }
         for bad in ["localhost:7117", "ftp://a", "http://a/agent/x", "http://a?x=1", "", "http://"] {
             assert!(parse_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_effect_goes_with_a_policy() {
+        assert_eq!(parse_effect("mutating=run"), Ok((Effect::Mutating, EffectPolicy::Run)));
+        assert_eq!(parse_effect("unknown=block"), Ok((Effect::Unspecified, EffectPolicy::Block)));
+        for bad in ["mutating", "mutating=", "=run", "write=run", "pure=unspecified", "unspecified=run", "pure=Run"] {
+            assert!(parse_effect(bad).is_err(), "{bad}");
         }
     }
 }

@@ -121,9 +121,15 @@ impl Attached {
         let events = self.view.events().len();
         let mode = self.view.state.as_ref().map(|state| proto::RunMode::json_name(state.mode)).unwrap_or_default();
         let mut lines = vec![format!("attached to {}: {mode}, {events} events; try help", escape::text(&self.agent))];
-        let shown = self.view.events().skip(events.saturating_sub(SHOWN_AT_FIRST));
-        lines.extend(shown.map(|event| text::event(&self.out, event)));
-        lines.extend(self.view.held.iter().map(|held| self.out.paint.ink(Ink::Held, text::held(held))));
+        let shown = || self.view.events().skip(events.saturating_sub(SHOWN_AT_FIRST));
+        lines.extend(shown().map(|event| text::event(&self.out, event)));
+        for held in &self.view.held {
+            lines.push(self.out.paint.ink(Ink::Held, text::held(held)));
+            if !shown().any(|event| event.seq == held.seq) {
+                let event = self.view.event(Some(held.seq));
+                lines.extend(event.into_iter().flat_map(|event| text::divergence(&self.out, event)));
+            }
+        }
         lines.iter().try_for_each(|line| self.out.line(line))
     }
 

@@ -1,9 +1,10 @@
-//! `run`: starts a program as an agent, and is in its place otherwise: its streams, its signals, its exit code.
+//! `run`: starts a program as an agent, and is in its place otherwise: its streams, its signals, its exit code. `fork`
+//! starts the agent of its new run the same way.
 //!
 //! With `--break` this process is the agent's debugger until another one comes, so that the first step waits.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     io::IsTerminal,
     os::unix::process::ExitStatusExt,
@@ -22,10 +23,10 @@ use tokio::{
 
 use super::{
     Problem,
-    args::RunArgs,
+    args::{RunArgs, ServiceArgs},
     connect::{self, Api, Scope, Service},
     follow::{Follow, Update},
-    say,
+    random_id, say,
 };
 use crate::proto::{self, RunMode, events_response::Frame};
 
@@ -39,31 +40,49 @@ pub(super) async fn run(args: RunArgs) -> Result<ExitCode, Problem> {
     let program = args.command.first().map(Path::new).unwrap_or(Path::new(""));
     let file_name = program.file_name().unwrap_or(OsStr::new("agent")).to_string_lossy().into_owned();
     let agent = args.agent.clone().unwrap_or(file_name);
-    let run = args.run.clone().map_or_else(new_run_id, Ok)?;
+    let run = args.run.clone().map_or_else(random_id, Ok)?;
+    start(Program { service: &args.service, agent: &agent, run: &run, command: &args.command, hold: args.hold }).await
+}
 
+/// A program that is to be an agent.
+pub(super) struct Program<'a> {
+    pub(super) service: &'a ServiceArgs,
+    pub(super) agent: &'a str,
+    pub(super) run: &'a str,
+    /// The program and its arguments.
+    pub(super) command: &'a [OsString],
+    /// Whether to hold it at its first step until a debugger comes.
+    pub(super) hold: bool,
+}
+
+/// Starts a program and stays in its place until it ends.
+pub(super) async fn start(program: Program<'_>) -> Result<ExitCode, Problem> {
+    let Program { service, agent, run, command, hold } = program;
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| Problem::Usage("a program must be given".to_owned()))?;
     let mut command = Command::new(program);
     command
-        .args(&args.command[1..])
-        .env("AGENT_DEBUGGER_URL", &args.service.url)
-        .env("AGENT_DEBUGGER_AGENT_ID", &agent)
-        .env("AGENT_DEBUGGER_RUN_ID", &run);
-    if let Some(token) = connect::token(&args.service, Scope::Ingest)? {
+        .args(arguments)
+        .env("AGENT_DEBUGGER_URL", &service.url)
+        .env("AGENT_DEBUGGER_AGENT_ID", agent)
+        .env("AGENT_DEBUGGER_RUN_ID", run);
+    if let Some(token) = connect::token(service, Scope::Ingest)? {
         command.env("AGENT_DEBUGGER_TOKEN", token);
     }
-    if let Some(file) = &args.service.tls_ca {
+    if let Some(file) = &service.tls_ca {
         command.env("AGENT_DEBUGGER_TLS_CA", file);
     }
     // Listened for before the program starts, so that no signal is lost to the time between.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut placeholder = match args.hold {
-        true => Some(Placeholder::attach(&args, &agent, &run).await?),
+    let mut placeholder = match hold {
+        true => Some(Placeholder::attach(service, agent, run).await?),
         false => None,
     };
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            say(&format!("cannot run {}: {error}", program.display()));
+            say(&format!("cannot run {}: {error}", Path::new(program).display()));
             let missing = error.kind() == io::ErrorKind::NotFound;
             return Ok(ExitCode::from(if missing { NOT_FOUND } else { NOT_RUNNABLE }));
         }
@@ -92,8 +111,8 @@ async fn leave(placeholder: &mut Option<Placeholder>) {
 struct Placeholder(Follow);
 
 impl Placeholder {
-    async fn attach(args: &RunArgs, agent: &str, run: &str) -> Result<Self, Problem> {
-        let service = Service::new(&args.service, Scope::Control)?;
+    async fn attach(service: &ServiceArgs, agent: &str, run: &str) -> Result<Self, Problem> {
+        let service = Service::new(service, Scope::Control)?;
         let request = proto::EventsRequest {
             agent_id: agent.to_owned(),
             // Of the record only this run's part, which is empty.
@@ -118,10 +137,8 @@ impl Placeholder {
             // Somebody debugs the agent already and lets it run: their other runs are left alone.
             pause(api, agent, run).await?;
         }
-        let url = &service.url;
         say(&format!("{agent} (run {run}) will be held at its first step until a debugger comes:"));
-        say(&format!("  agent-debugger attach --url {url} {agent}"));
-        say(&format!("  {url}/agent/{}/debug", percent_encoded(agent)));
+        say_where_to_come(&service.url, agent);
         Ok(Self(follow))
     }
 
@@ -141,6 +158,12 @@ impl Placeholder {
     }
 }
 
+/// Tells how to become an agent's debugger.
+pub(super) fn say_where_to_come(url: &str, agent: &str) {
+    say(&format!("  agent-debugger attach --url {url} {agent}"));
+    say(&format!("  {url}/agent/{}/debug", percent_encoded(agent)));
+}
+
 async fn pause(mut api: Api, agent: &str, run: &str) -> Result<(), Problem> {
     api.pause(proto::PauseRequest { agent_id: agent.to_owned(), run_id: Some(run.to_owned()) }).await?;
     Ok(())
@@ -156,12 +179,6 @@ fn forward(child: &Child, signal: Signal) {
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or(status.signal().map(|signal| SIGNALLED + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
-fn new_run_id() -> Result<String, Problem> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|error| Problem::Failed(format!("no random run id: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// An id as one segment of a path.
@@ -188,7 +205,7 @@ mod tests {
 
     #[test]
     fn run_ids_differ() {
-        let ids = [new_run_id().expect("random"), new_run_id().expect("random")];
+        let ids = [random_id().expect("random"), random_id().expect("random")];
         assert!(ids[0] != ids[1] && ids[0].len() == 8, "{ids:?}");
     }
 }

@@ -9,7 +9,7 @@ use super::{
     output::{Ink, Output},
 };
 use crate::proto::{
-    self, EventType,
+    self, EventType, Origin, Outcome,
     events_response::Frame,
     json::{self, Decision},
     name::Named as _,
@@ -27,30 +27,92 @@ pub(super) fn frame(out: &Output, frame: &Frame) -> Option<String> {
         Frame::Gap(gap) => Some(
             out.paint.ink(Ink::Bad, format!("events {} to {} were trimmed before they came here", gap.from, gap.to)),
         ),
-        Frame::Position(_) | Frame::State(_) | Frame::Forked(_) => None,
+        Frame::Forked(forked) => Some(self::forked(out, forked)),
+        Frame::Position(_) | Frame::State(_) => None,
     }
 }
 
-/// `#9  12:00:00.000Z  [run]  tool_call    book_flight  {"to":"KEF"}`
+/// `#9  12:00:00.000Z  [run]  tool_call    book_flight  {"to":"KEF"}`, and under it how it diverges, if it does.
 pub(super) fn event(out: &Output, event: &proto::Event) -> String {
     let seq = format!("{:<5}", format!("#{}", event.seq));
     let time = time_of_day(event.time.as_ref());
     let run = run_column(&event.run_id);
     let kind = format!("{:<11}", EventType::json_name(event.r#type));
     let name = if event.name.is_empty() { String::new() } else { format!("{}  ", escape::text(&event.name)) };
-    let end = if event.run_end { "  (run end)" } else { "" };
+    let end = [event.run_end.then(|| "run end".to_owned()), origin(event)];
+    let end: String = end.into_iter().flatten().map(|note| format!("  ({note})")).collect();
     let used = [&seq, &time, &run, &kind, &name].map(|part| part.chars().count()).iter().sum::<usize>() + end.len() + 6;
     let data = json::data(event);
     let summary = summary(data.get(), out.width.saturating_sub(used).max(MIN_SUMMARY));
     let paint = out.paint;
-    format!(
+    let line = format!(
         "{} {}  {run}{}  {}{summary}{}",
         paint.ink(Ink::Strong, seq),
         paint.ink(Ink::Faint, time),
         paint.ink(colour(event.r#type), kind),
         paint.ink(Ink::Strong, name),
         paint.ink(Ink::Faint, end),
-    )
+    );
+    [vec![line], divergence(out, event)].concat().join("\n")
+}
+
+/// Where what a step brought comes from, unless the agent did it.
+fn origin(event: &proto::Event) -> Option<String> {
+    let source = match event.source_seq {
+        0 => String::new(),
+        seq => format!(", #{seq} of the record"),
+    };
+    match event.origin() {
+        Origin::Unspecified | Origin::Live => None,
+        Origin::Recorded | Origin::Edited => Some(format!("{}{source}", Origin::json_name(event.origin))),
+    }
+}
+
+/// Why no recorded step is this one, and what differs from the nearest: nothing where it does not diverge.
+pub(super) fn divergence(out: &Output, event: &proto::Event) -> Vec<String> {
+    let Some(divergence) = &event.divergence else { return Vec::new() };
+    let mut lines = vec![out.paint.ink(Ink::Bad, format!("    diverges: {}", escape::text(&divergence.reason)))];
+    lines.extend(fields(out, &divergence.fields, "      "));
+    lines
+}
+
+/// Fields that differ: on a line each where they fit, else on three.
+pub(super) fn fields(out: &Output, fields: &[proto::FieldDifference], indent: &str) -> Vec<String> {
+    let value = |value: &str| if value.is_empty() { "nothing".into() } else { escape::json(value).into_owned() };
+    let lines = fields.iter().flat_map(|field| {
+        let (path, left, right) = (escape::text(&field.path), value(&field.left), value(&field.right));
+        let line = format!("{indent}{path}: {left} → {right}");
+        if line.chars().count() <= out.width {
+            return vec![line];
+        }
+        let (left, right) = (format!("{indent}  - {left}"), format!("{indent}  + {right}"));
+        vec![format!("{indent}{path}:"), out.paint.ink(Ink::Bad, left), out.paint.ink(Ink::Closing, right)]
+    });
+    lines.collect()
+}
+
+/// `run f1 is forked from r1 at #9 by 127.0.0.1:50210: 7 served from record, then live`
+fn forked(out: &Output, forked: &proto::RunForked) -> String {
+    let source = forked.forked_from.as_ref().map(|source| format!(" {}", lineage(source))).unwrap_or_default();
+    let summary = forked.plan.as_ref().map(|plan| plan.summary.as_str()).unwrap_or_default();
+    let run = run_name(&forked.run_id);
+    let line = format!("run {run} is{source} by {}: {}", escape::text(&forked.actor), escape::text(summary));
+    out.paint.ink(Ink::Faint, line)
+}
+
+/// `forked from r1 at #9`
+pub(super) fn lineage(source: &proto::Lineage) -> String {
+    let place = match source.seq {
+        // It is in another service's record.
+        0 => format!("its event {}", source.ordinal),
+        seq => format!("#{seq}"),
+    };
+    format!("forked from {} at {place}", run_name(&source.run_id))
+}
+
+/// A run's id; `(default)` for the default run.
+pub(super) fn run_name(run: &str) -> String {
+    if run.is_empty() { "(default)".into() } else { escape::text(run).into_owned() }
 }
 
 fn colour(kind: i32) -> Ink {
@@ -117,14 +179,15 @@ fn decision(out: &Output, made: &proto::DecisionMade) -> String {
         told.push(' ');
         told.push_str(&detail);
     }
-    let line = format!(
-        "#{} {} after {} by {}{}{told}",
-        made.seq,
-        proto::Outcome::json_name(made.outcome).replace('_', " "),
-        span(&made.held_for.unwrap_or_default()),
-        escape::text(&made.actor),
-        run_note(&made.run_id),
-    );
+    let ended = match made.outcome() {
+        // A fork had the answer at once.
+        Outcome::NotHeld => "answered".to_owned(),
+        _ => {
+            let outcome = Outcome::json_name(made.outcome).replace('_', " ");
+            format!("{outcome} after {}", span(&made.held_for.unwrap_or_default()))
+        }
+    };
+    let line = format!("#{} {ended} by {}{}{told}", made.seq, escape::text(&made.actor), run_note(&made.run_id));
     out.paint.ink(Ink::Faint, line)
 }
 
@@ -147,11 +210,13 @@ pub(super) fn in_full(out: &Output, event: &proto::Event) -> String {
         ("checkpoint", text(&event.checkpoint_id)),
         ("match key", text(&event.match_key)),
         ("run end", event.run_end.then(|| "yes".into())),
+        ("origin", origin(event)),
         ("metadata", json::metadata(event).map(|metadata| summary(metadata.get(), usize::MAX))),
     ];
     let title = format!("#{} {} {}", event.seq, EventType::json_name(event.r#type), escape::text(&event.name));
     let mut lines = vec![out.paint.ink(Ink::Strong, title.trim_end())];
     lines.extend(fields.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}", value?))));
+    lines.extend(divergence(out, event));
     lines.push(escape::lines_of_json(&layout(json::data(event).get(), true)));
     lines.join("\n")
 }
@@ -241,7 +306,7 @@ fn time_of_day(time: Option<&prost_types::Timestamp>) -> String {
 }
 
 /// A length of time, as people say it.
-fn span(span: &prost_types::Duration) -> String {
+pub(super) fn span(span: &prost_types::Duration) -> String {
     let seconds = span.seconds as f64 + f64::from(span.nanos) / 1e9;
     match seconds {
         short if short < 1.0 => format!("{:.0}ms", short * 1e3),
@@ -295,14 +360,50 @@ mod tests {
             decision: Some(decision),
             ..Default::default()
         };
+        event.divergence = Some(proto::Divergence {
+            reason: nasty.into(),
+            fields: vec![proto::FieldDifference { path: nasty.into(), left: nasty.into(), right: nasty.repeat(9) }],
+            ..Default::default()
+        });
+        let from = proto::Lineage { run_id: nasty.into(), ..Default::default() };
+        let plan = proto::ForkPlan { summary: nasty.into(), ..Default::default() };
+        let fork = proto::RunForked {
+            run_id: nasty.into(),
+            actor: nasty.into(),
+            forked_from: Some(from),
+            plan: Some(plan),
+            ..Default::default()
+        };
         for shown in [
-            self::event(&out(), &event),
+            self::forked(&out(), &fork),
+            self::event(&out(), &event).replace('\n', ""),
             in_full(&out(), &event).replace('\n', ""),
             held_in_full(&waits),
             self::decision(&out(), &made),
         ] {
             assert!(!shown.chars().any(|it| it.is_control() || it == '\u{202e}'), "{shown}");
         }
+    }
+
+    #[test]
+    fn an_event_says_where_it_comes_from_and_how_it_diverges() {
+        let mut event = tool_call("book", "{}");
+        (event.origin, event.source_seq) = (Origin::Recorded.into(), 3);
+        assert!(self::event(&out(), &event).ends_with("book  {}  (recorded, #3 of the record)"));
+        (event.origin, event.source_seq, event.run_end) = (Origin::Edited.into(), 0, true);
+        assert!(self::event(&out(), &event).ends_with("book  {}  (run end)  (edited)"));
+        event.origin = Origin::Live.into();
+        let field =
+            |left: &str, right: String| proto::FieldDifference { path: "$.to".into(), left: left.into(), right };
+        event.divergence = Some(proto::Divergence {
+            reason: "1 field differs".into(),
+            nearest_seq: 3,
+            fields: vec![field("", "\"KEF\"".into()), field("\"KEF\"", format!("\"{}\"", "x".repeat(60)))],
+        });
+        let shown = self::event(&out(), &event);
+        let lines: Vec<_> = shown.lines().skip(1).collect();
+        assert_eq!(lines[..3], ["    diverges: 1 field differs", "      $.to: nothing → \"KEF\"", "      $.to:"]);
+        assert_eq!((lines[3], lines[4].starts_with("        + \"xx")), ("        - \"KEF\"", true));
     }
 
     #[test]

@@ -110,12 +110,19 @@ impl Attached {
         }
     }
 
+    /// A hold in full, and how its event diverges, where that was seen.
+    fn held_in_full(&self, held: &proto::Held) -> Vec<String> {
+        let mut lines = vec![text::held_in_full(held)];
+        lines.extend(self.view.event(Some(held.seq)).into_iter().flat_map(|event| text::divergence(&self.out, event)));
+        lines
+    }
+
     fn status(&mut self, asked: &Command, mut status: proto::StatusResponse) -> Result<(), Failure> {
         if let Some(run) = &self.run {
             status.held.retain(|held| held.run_id == *run);
             status.runs.retain(|known| known.run_id == *run);
         }
-        let held: Vec<_> = status.held.iter().map(text::held_in_full).collect();
+        let held: Vec<_> = status.held.iter().flat_map(|held| self.held_in_full(held)).collect();
         let runs: Vec<_> = status.runs.iter().map(run_line).collect();
         match asked {
             Command::Held => {
@@ -250,9 +257,16 @@ fn answer(out: &mut Output, command: &str, words: &str, fields: impl Serialize) 
 }
 
 fn run_line(run: &proto::Run) -> String {
-    let id = if run.run_id.is_empty() { "(default)".into() } else { escape::text(&run.run_id) };
+    let id = text::run_name(&run.run_id);
     let state = if run.finished { "finished".into() } else { proto::RunMode::json_name(run.mode) };
-    format!("{id}: {state}, {} events, {} held", run.events, run.held)
+    let mut line = format!("{id}: {state}, {} events, {} held", run.events, run.held);
+    if let Some(source) = &run.forked_from {
+        line.push_str(&format!("; {}", text::lineage(source)));
+    }
+    if run.imported {
+        line.push_str(if run.masked { "; imported, masked" } else { "; imported" });
+    }
+    line
 }
 
 /// `b1: tool_call:read_* once; 3 hits`

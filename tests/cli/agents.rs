@@ -41,7 +41,16 @@ async fn a_service_that_is_not_there_is_one_line_that_names_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", taken.local_addr().unwrap());
     drop(taken);
-    for args in [&["agents"][..], &["tail", "a"], &["attach", "a"], &["run", "--break", "--", "true"]] {
+    for args in [
+        &["agents"][..],
+        &["tail", "a"],
+        &["attach", "a"],
+        &["run", "--break", "--", "true"],
+        &["fork", "a", "--at", "1"],
+        &["export", "a"],
+        &["compare", "a", "", "r"],
+        &["import", "a", "-"],
+    ] {
         let ended = output(cli(&url, args)).await;
         assert_eq!(ended.status.code(), Some(1), "{args:?}");
         assert!(ended.err.len() == 1 && ended.err[0].contains(&url), "{args:?}: {ended:?}");
@@ -59,6 +68,16 @@ async fn usage_errors_exit_with_2() {
         &["attach"],
         &["run"],
         &["run", "--break"],
+        &["fork", "a"],
+        &["fork", "a", "--at", "x"],
+        &["fork", "a", "--at", "1", "--effect", "writes=run"],
+        &["fork", "a", "--at", "1", "--on-divergence", "panic"],
+        &["fork", "a", "--at", "1", "--edit", "{"],
+        &["fork", "a", "--at", "1", "--edit", "[]"],
+        &["fork", "a", "--at", "1", "--edit", "@/does/not/exist"],
+        &["compare", "a", "r"],
+        &["export"],
+        &["import", "a"],
         &["jump"],
     ] {
         let ended = output(cli("http://127.0.0.1:1", args)).await;
@@ -84,7 +103,7 @@ async fn a_token_comes_from_a_flag_the_environment_or_a_file_and_is_never_shown(
     from_environment.env("AGENT_DEBUGGER_TOKEN", token);
     assert_eq!(output(from_environment).await.status.code(), Some(0));
 
-    for command in ["agents", "tail", "run", "attach"] {
+    for command in ["agents", "tail", "run", "attach", "fork", "compare", "export", "import"] {
         let mut help = server.cli(&[command, "--help"]);
         help.env("AGENT_DEBUGGER_TOKEN", token);
         let help = output(help).await.out.join("\n");

@@ -4,7 +4,10 @@
 
 mod agents;
 mod attach;
+mod compare;
 mod control;
+mod file;
+mod fork;
 mod run;
 mod support;
 mod tail;

@@ -117,6 +117,25 @@ pub(crate) fn step(agent: &str, kind: EventType, data: &str) -> TraceRequest {
     }
 }
 
+/// One step of a recorded run, in the run named.
+pub(crate) fn at(run: &str, kind: EventType, name: &str, data: &str) -> TraceRequest {
+    TraceRequest { run_id: run.into(), name: name.into(), ..step("a", kind, data) }
+}
+
+/// A run of the agent "a": it plans, searches and answers, in six events, the last of which ends the run.
+pub(crate) async fn record(server: &TestServer, run: &str, answer: &str) {
+    for request in [
+        at(run, EventType::Prompt, "", "{\"text\":\"plan\",\"sent_at\":1}"),
+        at(run, EventType::Response, "", "{\"call\":\"search\"}"),
+        at(run, EventType::ToolCall, "search", "{\"q\":\"tea\"}"),
+        at(run, EventType::ToolResult, "search", "{\"hits\":3}"),
+        at(run, EventType::Prompt, "", "{\"hits\":3}"),
+        TraceRequest { run_end: true, ..at(run, EventType::Response, "", answer) },
+    ] {
+        server.trace(request).await;
+    }
+}
+
 /// The binary, without what the environment of the tests may say to it.
 pub(crate) fn cli(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agent-debugger"));

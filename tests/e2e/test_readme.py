@@ -570,6 +570,38 @@ def test_the_transcript_is_true(fresh, shell, person):
     assert agents[1].startswith("agent.sh ") and json.loads(agents_json[0])["agent_id"] == "agent.sh"
 
 
+def test_runs_are_forked_compared_exported_and_imported(shell, tmp_path):
+    heading = "### Fork, compare, export, import"
+    again, compare, keep = blocks(heading, "sh")
+    (compared,) = blocks(heading, "text")
+    assert '"answer":"The contract has 4 calls."' in shell(again).ended().splitlines()[-1]
+    shown = shell(compare).ended()
+    assert '"answer":"The contract has 4 calls."' in shown.splitlines()[0]
+    expected, shown = (masked(text).splitlines() for text in (compared, shown.partition("\n")[2]))
+    assert shown == expected
+    copied = shell(keep.replace("r1.jsonl", str(tmp_path / "r1.jsonl"))).ended().splitlines()
+    assert copied[0] == "run kept: 10 events, #31 to #40" and "the same: 10 equal" in copied
+
+
+def masked(text):
+    """A comparison without what differs from one time to the next, or from one contract to the next."""
+    text = re.sub(r"fork-[0-9a-f]+", "FORK", text)
+    text = re.sub(r"^time .*$", "TIME", text, flags=re.MULTILINE)
+    text = re.sub(r"\b\d+( →| calls)", r"N\1", text)
+    return re.sub(r" {2,}", "  ", text)
+
+
+def test_the_flags_of_the_commands_for_runs_are_those_of_the_program():
+    documented = {}
+    for command, flags, _ in table("### Fork, compare, export, import", "command"):
+        name = code(command) and code(command).split()[0] or name
+        documented.setdefault(name, set()).update(re.findall(r"--[\w-]+", flags))
+    everywhere = {"--url", "--token", "--tls-ca", "--help"}
+    for name, flags in documented.items():
+        text = subprocess.run([BINARY, name, "-h"], text=True, capture_output=True, check=True).stdout
+        assert flags == set(re.findall(r"^ +(?:-\w, +)?(--[\w-]+)", text, re.MULTILINE)) - everywhere, name
+
+
 def test_the_commands_are_those_of_the_help(fresh, shell):
     text = shell("echo help | agent-debugger attach a").ended()
     for row in table("### With agent-debugger", "command"):
