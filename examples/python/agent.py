@@ -13,6 +13,8 @@ QUESTION = "Who is on call for this project?"
 # What this agent obeys before and after a step; the debugger offers nothing else.
 BEFORE = ("edit", "fulfil", "fail", "abort")
 AFTER = ("edit", "fail", "abort")
+# What running a tool does to the world: a fork lets what only reads run again, and asks before anything else.
+EFFECTS = {"read_file": "EFFECT_READ", "query_sqlite": "EFFECT_READ"}
 
 
 def make_database(path):
@@ -44,16 +46,21 @@ def think(prompt):
         return reply | {"answer": f"I could not find out: {content['error']}"}
     if last["tool"] == "read_file":
         service = re.search(r'^name = "(.+)"', content["text"], re.MULTILINE).group(1)
+        # One model is more thorough than the other.
+        columns = "service, person" if prompt["model"] == "scripted-2" else "person"
         return reply | {
             "call": "query_sqlite",
-            "input": {"sql": f"SELECT person FROM on_call WHERE service = '{service}'"},
+            "input": {"sql": f"SELECT {columns} FROM on_call WHERE service = '{service}'"},
         }
-    return reply | {"answer": f"{content['rows'][0]['person']} is on call."}
+    row = content["rows"][0]
+    whose = f" for {row['service']}" if "service" in row else ""
+    return reply | {"answer": f"{row['person']} is on call{whose}."}
 
 
 def step(debugger, opening, closing, name, input, work):
     """One step of the agent: report it and obey, do it, report what came of it and obey again."""
-    told = debugger.step(opening, input, name=name, model=input.get("model", ""), accepts=BEFORE)
+    labels = {"name": name, "model": input.get("model", ""), "effect": EFFECTS.get(name)}
+    told = debugger.step(opening, input, accepts=BEFORE, **labels)
     try:
         if told.action == "fail":
             raise RuntimeError(told.message)
@@ -80,18 +87,30 @@ def step(debugger, opening, closing, name, input, work):
 def run(debugger, tools):
     messages = [{"role": "user", "content": QUESTION}]
     model = "scripted-1"
+    # What was really done, and not answered by somebody else or from a record.
+    calls = {"model": 0, "tools": 0}
+
+    def counted(what, work):
+        def count(input):
+            calls[what] += 1
+            return work(input)
+
+        return count
+
     while True:
         prompt = {"model": model, "messages": messages}
-        reply = step(debugger, "prompt", "response", "", prompt, think)
+        reply = step(debugger, "prompt", "response", "", prompt, counted("model", think))
         if "call" not in reply:
-            return {"status": "failed" if "error" in reply else "done", **reply}
+            return {"status": "failed" if "error" in reply else "done", **reply, "calls": calls}
         name, input = reply["call"], reply.get("input", {})
-        result = step(debugger, "tool_call", "tool_result", name, input, lambda input: tools[name](input))
+        tool = counted("tools", lambda input: tools[name](input))
+        result = step(debugger, "tool_call", "tool_result", name, input, tool)
         messages.append({"role": "tool", "tool": name, "content": result})
 
 
-def main():
-    debugger = Debugger("python-example")
+def work(run_id=None):
+    """One whole run, and what came of it."""
+    debugger = Debugger("python-example", run_id)
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "on_call.sqlite"
         make_database(database)
@@ -106,8 +125,8 @@ def main():
             debugger.step("log", result, run_end=True, hold="HOLD_POLICY_NEVER")
         except Aborted:
             pass  # Every later step of an aborted run is answered so.
-    print(json.dumps(result))
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(work()))

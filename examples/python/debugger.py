@@ -20,10 +20,10 @@ class Aborted(Exception):
 
 
 class Debugger:
-    def __init__(self, default_agent_id):
+    def __init__(self, default_agent_id, run_id=None):
         url = urlsplit(os.environ.get("AGENT_DEBUGGER_URL") or "http://127.0.0.1:7117")
         self.agent_id = os.environ.get("AGENT_DEBUGGER_AGENT_ID") or default_agent_id
-        self.run_id = os.environ.get("AGENT_DEBUGGER_RUN_ID", "")
+        self.run_id = os.environ.get("AGENT_DEBUGGER_RUN_ID", "") if run_id is None else run_id
         token = os.environ.get("AGENT_DEBUGGER_TOKEN")
         self.metadata = [("authorization", f"Bearer {token}")] if token else []
         # Without a port gRPC would take 443 for either scheme.

@@ -16,12 +16,12 @@ PATIENCE = 30
 
 
 class Server:
-    def __init__(self, **settings):
+    def __init__(self, port=0, **settings):
         # Whatever the caller's shell has set for a debugger of its own must not reach this one.
         env = {key: value for key, value in os.environ.items() if not key.startswith("AGENT_DEBUGGER_")}
         env |= {f"AGENT_DEBUGGER_{name.upper()}": value for name, value in settings.items()}
         self.process = subprocess.Popen(
-            [BINARY, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True, env=env
+            [BINARY, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True, env=env
         )
         lines = queue.Queue()
         threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()
