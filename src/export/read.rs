@@ -233,7 +233,7 @@ impl Reader {
         let metadata = line.metadata.map_or(0, |metadata| metadata.get().len());
         self.payload_bytes += (line.data.get().len() + metadata) as u64;
         self.read.lines.push(verb::Line::Event(Box::new(event)));
-        Ok(())
+        self.as_said(|said, counted| counted <= said)
     }
 
     fn decision(&mut self, line: &DecisionLine<'_>) -> Checked<()> {
@@ -248,21 +248,28 @@ impl Reader {
         let payloads = [line.data, line.before].into_iter().flatten();
         self.payload_bytes += payloads.map(|payload| payload.get().len() as u64).sum::<u64>();
         self.read.lines.push(verb::Line::Decision { ordinal: line.ordinal, ended: Box::new(ended) });
-        Ok(())
+        self.as_said(|said, counted| counted <= said)
     }
 
-    fn end(&mut self, end: &End) -> Checked<()> {
+    /// Whether what was counted is in order, beside what the manifest says. It is looked at line by line, since the
+    /// room was given for what the manifest says.
+    fn as_said(&self, in_order: fn(u64, u64) -> bool) -> Checked<()> {
         let Some(said) = &self.said else { return Err("the file does not begin with its manifest".into()) };
         let counted = [
             ("events", said.events, self.read.events),
             ("decisions", said.decisions, self.decided.len() as u64),
             ("bytes", said.bytes, self.payload_bytes),
         ];
-        for (what, said, counted) in counted {
-            if said != counted {
-                return Err(format!("the manifest says {said} {what}, and there are {counted}").into());
+        match counted.into_iter().find(|(_, said, counted)| !in_order(*said, *counted)) {
+            Some((what, said, counted)) => {
+                Err(format!("the manifest says {said} {what}, and there are {counted}").into())
             }
+            None => Ok(()),
         }
+    }
+
+    fn end(&mut self, end: &End) -> Checked<()> {
+        self.as_said(|said, counted| said == counted)?;
         let sha: String = self.sha.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         if sha != end.sha256 {
             return Err("sha256 is not that of the lines before: the file was changed or damaged".into());
@@ -394,6 +401,10 @@ fn payload(name: &str, value: &RawValue, form: &str) -> Checked<Payload> {
     }
     if depth(json) > MAX_PAYLOAD_DEPTH {
         return Err(format!("{name} must be at most {MAX_PAYLOAD_DEPTH} levels deep").into());
+    }
+    // Space between tokens, but a line break all the same: a frame of SSE is one line.
+    if json.contains('\r') {
+        return Err(format!("{name} must be on one line, without carriage returns").into());
     }
     let form = match form {
         "json" => Form::Json,
