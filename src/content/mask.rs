@@ -95,6 +95,8 @@ fn look<'a>(node: &Node<'a>, rule: Option<&'static str>, places: &mut Vec<Place<
         // `null`, `true` and `false` tell nothing.
         (Value::Other, _) if !node.is_number() => {}
         (Value::String(text), Some(_)) if text.is_empty() => {}
+        // What was masked before is not counted again.
+        (Value::String(text), Some(rule)) if *text == mark(rule) => {}
         (Value::String(_) | Value::Other, Some(rule)) => {
             places.push(Place { at: node.text, replacement: mark(rule), rules: vec![rule] });
         }
@@ -162,6 +164,7 @@ mod tests {
         let expected = r#"{"headers": {"Authorization":"[masked: authorization]", "x-api-key" : "[masked: api_key]"},"n":1.50,"token_count":5,"apiKey":"[masked: api_key]","secretary":"no","password":null}"#;
         assert_eq!(after, expected);
         assert_eq!(masked, Masked::from([("authorization".into(), 1), ("api_key".into(), 2)]));
+        assert_eq!(json(expected, &mut Masked::new()), None, "once is enough");
     }
 
     #[test]

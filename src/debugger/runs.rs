@@ -76,6 +76,10 @@ impl Debugger {
             Ok::<_, Error>((view, records_of(state, run)?))
         });
         let (view, records) = taken.unwrap_or_else(|| Err(Refusal::NoRun(run.clone()).into()))?;
+        // A fork that was not started yet, or a run whose events are gone.
+        if !records.iter().any(|record| matches!(record.value.entry, Entry::Event(_))) {
+            return Err(Refusal::NoRun(run.clone()).into());
+        }
         Ok(Writer::new(view, records, mask))
     }
 

@@ -210,6 +210,10 @@ impl Reader {
             masked: manifest.masked.clone(),
         };
         let Manifest { events, decisions, bytes, truncated, .. } = *manifest;
+        // It would be a run that nothing shows and nothing trims.
+        if events == 0 {
+            return Err("events must be at least 1".into());
+        }
         self.said = Some(Said { events, decisions, bytes, truncated });
         Ok(())
     }

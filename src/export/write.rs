@@ -84,7 +84,8 @@ impl Writer {
         // A run that was masked before it was imported says so again.
         if let Some(masked) = run.imported.as_ref().and_then(|file| file.masked.as_ref()) {
             for (rule, count) in masked {
-                *counts.masked.entry(rule.clone()).or_default() += count;
+                let all = counts.masked.entry(rule.clone()).or_default();
+                *all = all.saturating_add(*count);
             }
         }
         let part = Part::Manifest;
