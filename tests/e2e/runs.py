@@ -19,15 +19,25 @@ class Runs:
             raise Refused(answer.status_code, answer.json()["error"])
         return answer
 
+    def post(self, path, **body):
+        return self._call("POST", path, json=body).json()
+
+    def delete(self, path):
+        self._call("DELETE", path)
+
     def trace(self, **event):
         """Reports a step; the answer says what to do."""
-        return self._call("POST", "trace", json=event).json()
+        return self.post("trace", **event)
+
+    def trace_text(self, body):
+        """The same with a body as it is, whose numbers no parser has touched."""
+        return self._call("POST", "trace", data=body.encode(), headers={"Content-Type": "application/json"}).json()
 
     def release(self, seq, action, **decision):
-        self._call("POST", "release", json={"seq": seq, "action": action, **decision})
+        self.post("release", seq=seq, action=action, **decision)
 
     def fork(self, **body):
-        return self._call("POST", "fork", json=body).json()
+        return self.post("fork", **body)
 
     def compare(self, left, right):
         return self._call("GET", "compare", params={"left": left, "right": right}).json()
@@ -57,7 +67,9 @@ class Runs:
                 return events
 
     def agents(self):
-        return requests.get(f"{self._server}/agents", timeout=PATIENCE).json()["agents"]
+        """The ids of the server's agents."""
+        page = requests.get(f"{self._server}/agents", params={"page_size": 1000}, timeout=PATIENCE).json()
+        return [agent["agent_id"] for agent in page["agents"]]
 
     def until(self, run_id, condition, waited_for):
         """Asks for a run again and again until the condition holds for it."""
