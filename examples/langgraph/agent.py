@@ -15,28 +15,39 @@ from langchain_core.tools import tool
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUESTION = "Who is on call for this project?"
+# What was really done, and not answered by somebody else or from a record.
+calls = {"model": 0, "tools": 0}
 
 
 class ScriptedModel(BaseChatModel):
     """Stands where a hosted model would: it decides by rule, from the messages alone, without a network."""
 
+    model: str = "scripted-1"
+
     @property
     def _llm_type(self):
-        return "scripted-1"
+        return "scripted"
 
     def bind_tools(self, tools, **kwargs):
         return self  # the rules below know the tools
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        calls["model"] += 1
         return ChatResult(generations=[ChatGeneration(message=self._reply(messages[-1]))])
 
     def _reply(self, last):
         if not isinstance(last, ToolMessage):
             return self._call("read_file", path="Cargo.toml")
+        if last.status == "error":
+            return AIMessage(f"I could not find out: {last.content}")
         if last.name == "read_file":
             service = re.search(r'^name = "(.+)"', last.content, re.MULTILINE).group(1)
-            return self._call("query_sqlite", sql=f"SELECT person FROM on_call WHERE service = '{service}'")
-        return AIMessage(f"{json.loads(last.content)[0]['person']} is on call.")
+            # One model is more thorough than the other.
+            columns = "service, person" if self.model == "scripted-2" else "person"
+            return self._call("query_sqlite", sql=f"SELECT {columns} FROM on_call WHERE service = '{service}'")
+        row = json.loads(last.content)[0]
+        whose = f" for {row['service']}" if "service" in row else ""
+        return AIMessage(f"{row['person']} is on call{whose}.")
 
     @staticmethod
     def _call(name, **args):
@@ -46,12 +57,14 @@ class ScriptedModel(BaseChatModel):
 @tool
 def read_file(path: str) -> str:
     """Reads a file of the repository."""
+    calls["tools"] += 1
     return (REPOSITORY / path).read_text()
 
 
 @tool
 def query_sqlite(sql: str) -> str:
     """Queries the on-call database."""
+    calls["tools"] += 1
     with tempfile.TemporaryDirectory() as folder:
         database = sqlite3.connect(Path(folder) / "on_call.sqlite")
         database.row_factory = sqlite3.Row
@@ -60,8 +73,8 @@ def query_sqlite(sql: str) -> str:
         return json.dumps([dict(row) for row in database.execute(sql)])
 
 
-def ask(**config):
-    agent = create_agent(ScriptedModel(), [read_file, query_sqlite])
+def ask(middleware=(), **config):
+    agent = create_agent(ScriptedModel(), [read_file, query_sqlite], middleware=middleware)
     final = agent.invoke({"messages": [{"role": "user", "content": QUESTION}]}, config)
     return final["messages"][-1].content
 

@@ -1,23 +1,12 @@
-"""Shows a LangChain or LangGraph program to agent-debugger, step by step. Copy it beside your own agent.
+"""Shows any LangChain or LangGraph program to agent-debugger, step by step.
 
 A callback is told what happens and cannot change it: it can only wait, and stop the run by raising. So the one
-decision that these steps accept is abort.
+decision that these steps accept is abort. An agent of `create_agent` can do better: see debugger_middleware.py.
 """
 
-import json
-import os
-import sys
-import urllib.error
-import urllib.parse
-import urllib.request
-
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.load import dumpd
-from langchain_core.messages import BaseMessage, message_to_dict
 
-
-class Aborted(Exception):
-    """Somebody decided that the run ends here."""
+from debugger import Debugger
 
 
 class DebuggerCallback(BaseCallbackHandler):
@@ -25,46 +14,14 @@ class DebuggerCallback(BaseCallbackHandler):
     run_inline = True  # else an asynchronous agent would start a step while its report is still held
 
     def __init__(self, default_agent_id):
-        url = os.environ.get("AGENT_DEBUGGER_URL") or "http://127.0.0.1:7117"
-        agent_id = os.environ.get("AGENT_DEBUGGER_AGENT_ID") or default_agent_id
-        self.url = f"{url.rstrip('/')}/agent/{urllib.parse.quote(agent_id, safe='')}/debug/trace"
-        self.run_id = os.environ.get("AGENT_DEBUGGER_RUN_ID", "")
-        self.headers = {"Content-Type": "application/json"}
-        if token := os.environ.get("AGENT_DEBUGGER_TOKEN"):
-            self.headers["Authorization"] = f"Bearer {token}"
-        self.complained = False
+        self.debugger = Debugger(default_agent_id)
 
     def step(self, type, data, run_id, parent_run_id=None, **fields):
-        """Reports one step and waits while it is held. LangChain's run ids are the debugger's node ids."""
-        event = {"type": type, "data": data, "run_id": self.run_id, "node_id": str(run_id), **fields}
-        if parent_run_id:
-            event["parent_id"] = str(parent_run_id)
-        body = json.dumps(event, default=plain).encode()
-        try:
-            # No time-out: the step may be held for as long as somebody looks at it.
-            with urllib.request.urlopen(urllib.request.Request(self.url, body, self.headers)) as answer:
-                decision = json.load(answer)["decision"]
-        except urllib.error.HTTPError as error:
-            if error.code == 409:  # a stop for agents that do not say that they accept one
-                raise Aborted(json.load(error)["error"]) from error
-            return self.complain(error)
-        except OSError as error:
-            return self.complain(error)
-        if decision["action"] == "abort":
-            raise Aborted(decision["reason"])
-
-    def complain(self, error):
-        # Everything else fails open: a debugger that is away or broken must not stop the agent.
-        if not self.complained:
-            print(f"going on without the debugger: {error}", file=sys.stderr)
-        self.complained = True
+        """LangChain's run ids are the debugger's node ids."""
+        self.debugger.step(type, data, **ids(run_id, parent_run_id), **fields)
 
     def end(self, type, data, run_id, parent_run_id, **fields):
-        """Reports what is over already: it is not held, and an abort of the run is being obeyed as it is."""
-        try:
-            self.step(type, data, run_id, parent_run_id, hold="never", **fields)
-        except Aborted:
-            pass
+        self.debugger.end(type, data, **ids(run_id, parent_run_id), **fields)
 
     def on_chat_model_start(self, serialized, messages, *, run_id, parent_run_id=None, metadata=None, **kwargs):
         model = (metadata or {}).get("ls_model_name", "")
@@ -104,6 +61,6 @@ class DebuggerCallback(BaseCallbackHandler):
             self.end("log", {"message": "failed", "error": repr(error)}, run_id, None, run_end=True)
 
 
-def plain(value):
-    """What LangChain keeps in objects, as JSON."""
-    return message_to_dict(value) if isinstance(value, BaseMessage) else dumpd(value)
+
+def ids(run_id, parent_run_id):
+    return {"node_id": str(run_id), "parent_id": parent_run_id and str(parent_run_id)}

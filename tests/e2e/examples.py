@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from conftest import missing, tool
@@ -29,6 +29,8 @@ class Example:
     by_hand: dict  # a result for that tool, and
     by_hand_answer: str  # what the agent then answers
     answer: str  # what it answers when nobody interferes
+    reply: dict = field(default_factory=lambda: {"answer": "Nobody.\nAsk again."})  # a response of its model
+    last: tuple = ()  # what it reports after its last step
 
     @property
     def steps_over(self):
@@ -60,10 +62,17 @@ PYTHON = Example("python", "grpc", **ON_CALL)
 NODE = Example("node", "grpc", **ON_CALL)
 GO = Example("go", "grpc", **ON_CALL)
 CURL = Example("curl", "http", tool="count_matches", edited={"path": CONTRACT, "pattern": "^package "}, **COUNTING)
-# Its callbacks cannot change what happens, so nothing is edited or answered by hand.
-LANGGRAPH = Example("langgraph", "http", **ON_CALL)
+LANGGRAPH = Example(
+    "langgraph",
+    "http",
+    **ON_CALL | {"by_hand": {"output": '[{"person": "Edsger"}]'}},
+    reply={"message": {"type": "ai", "data": {"content": "Nobody.\nAsk again."}}},
+    last=("log",),
+)
+# A callback cannot change what happens, so nothing is edited or answered by hand.
+CALLBACK = Example("callback", "http", **ON_CALL)
 
-OBEDIENT = [RUST, PYTHON, NODE, GO, CURL]
+OBEDIENT = [RUST, PYTHON, NODE, GO, CURL, LANGGRAPH]
 
 
 @cache
@@ -93,10 +102,11 @@ def command(example):
         case "curl":
             tool("curl")
             return [tool("bash"), "agent.sh"], EXAMPLES / "curl"
-        case "langgraph":
+        case "langgraph" | "callback":
             if not importlib.util.find_spec("langgraph"):
                 missing("langgraph", "pip install -r examples/langgraph/requirements.txt")
-            return [sys.executable, "run.py"], EXAMPLES / "langgraph"
+            script = {"langgraph": "run.py", "callback": "watch.py"}[example.name]
+            return [sys.executable, script], EXAMPLES / "langgraph"
 
 
 class Running:

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from debuggers import Refused
-from examples import CURL, LANGGRAPH, OBEDIENT, Running
+from examples import CALLBACK, CURL, OBEDIENT, Running
 from server import PATIENCE, Server
 
 MODEL = ["prompt", "response"]
@@ -16,7 +16,7 @@ TOKEN = "0123456789abcdef" * 4
 WHOLE_RUN = MODEL + TOOL + MODEL + TOOL + MODEL
 
 obedient = pytest.mark.parametrize("example", OBEDIENT, ids=str)
-every = pytest.mark.parametrize("example", [*OBEDIENT, LANGGRAPH], ids=str)
+every = pytest.mark.parametrize("example", [*OBEDIENT, CALLBACK], ids=str)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,12 @@ def test_it_is_stepped_from_its_first_event_to_its_last(example, run, attach):
     while not (debugger.seen and debugger.seen[-1]["run_end"]):
         event = debugger.next_event()
         waiting = debugger.held()
-        if example is LANGGRAPH and event["type"] == "log" and not event["run_end"]:
-            assert event["seq"] not in waiting, "what only makes the tree is not held"
+        if event["type"] == "log" and not (example is CALLBACK and event["run_end"]):
+            assert event["seq"] not in waiting, "what only makes the tree, or tells the end, is not held"
             continue
         assert waiting == [event["seq"]], "the agent waits at each step and nowhere else"
         held.append(event)
-        assert debugger.step() == len(held) if example is not LANGGRAPH else debugger.step()
+        assert debugger.step() == len(held) if example is not CALLBACK else debugger.step()
     result = agent.result()
 
     assert (result["status"], result["answer"]) == ("done", example.answer)
@@ -172,9 +172,9 @@ def test_a_model_that_is_answered_by_hand_is_believed(example, run, attach):
     debugger = attach(example.steps_over)
     agent = run(example)
     prompt = debugger.next_event()
-    debugger.release(prompt["seq"], "fulfil", data={"answer": "Nobody.\nAsk again."})
+    debugger.release(prompt["seq"], "fulfil", data=example.reply)
     debugger.step_to_the_end()
-    assert [event["type"] for event in debugger.seen] == MODEL
+    assert [event["type"] for event in debugger.seen] == [*MODEL, *example.last]
     assert agent.result()["answer"] == "Nobody.\nAsk again."
 
 
@@ -205,9 +205,9 @@ def test_an_aborted_run_ends_at_once(example, run, attach):
     assert [run["finished"] for run in debugger.status()["runs"]] == [True]
 
 
-def test_langgraph_accepts_nothing_but_an_abort(run, attach):
-    debugger = attach(LANGGRAPH.steps_over)
-    agent = run(LANGGRAPH)
+def test_a_callback_accepts_nothing_but_an_abort(run, attach):
+    debugger = attach(CALLBACK.steps_over)
+    agent = run(CALLBACK)
     call = debugger.step_to("tool_call", "query_sqlite")
     assert debugger.status()["held"][0]["accepts"] == ["abort"]
     for action in ({"fulfil": {"data": {}}}, {"edit": {"data": {}}}, {"fail": {"message": "no"}}):
@@ -216,12 +216,12 @@ def test_langgraph_accepts_nothing_but_an_abort(run, attach):
             debugger.release(call["seq"], verb, **decision)
         assert refusal.value.code == "FAILED_PRECONDITION"
     debugger.resume()
-    assert agent.result()["answer"] == LANGGRAPH.answer
+    assert agent.result()["answer"] == CALLBACK.answer
 
 
-def test_every_step_of_langgraph_has_its_place_in_the_tree(run, attach):
-    debugger = attach(LANGGRAPH.steps_over)
-    agent = run(LANGGRAPH)
+def test_every_step_that_a_callback_sees_has_its_place_in_the_tree(run, attach):
+    debugger = attach(CALLBACK.steps_over)
+    agent = run(CALLBACK)
     debugger.step_to_the_end()
     agent.result()
     nodes = {event["node_id"]: event["parent_id"] for event in reversed(debugger.seen)}
