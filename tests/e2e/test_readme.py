@@ -514,6 +514,33 @@ def test_a_gate_is_opened_refused_and_left_alone(fresh, shell, person):
     assert error.items() <= answer.items()
 
 
+def test_a_run_is_forked_compared_exported_and_imported(fresh, shell, tmp_path):
+    heading = "## Fork, replay, compare, share"
+    install, fork, compare, share = blocks(heading, "sh")
+    first, second = (json.loads(text) for text in blocks(heading, "json"))
+    (summary,) = blocks(heading, "text")
+    install, run = install.splitlines()
+    assert install == "pip install -r examples/python/requirements.txt", "which is what install.sh does"
+    python = f"PATH={Path(sys.executable).parent}:$PATH; "
+    assert answered(shell(python + run)) == first
+
+    forked = answered(shell(fork))
+    assert forked["plan"]["summary"] == summary.strip()
+    placeholder = re.search(r"fork-[0-9a-f]{8}", compare).group()
+    again, compare = compare.replace(placeholder, forked["run_id"]).splitlines()
+    assert answered(shell(python + again)) == second
+    compared = answered(shell(compare))
+    assert (compared["left"]["run_id"], compared["right"]["run_id"]) == ("monday", forked["run_id"])
+    assert compared["equal"] == 5 and compared["first_divergence"] == 1
+
+    share = share.replace(placeholder, forked["run_id"]).replace("run.jsonl", str(tmp_path / "run.jsonl"))
+    export, take_in = share.splitlines()
+    shell(export).ended()
+    assert answered(shell(take_in))["run_id"] == forked["run_id"]
+    again = requests.get(f"{fresh.url}/agent/somebody-else/debug/export?run_id={forked['run_id']}", timeout=PATIENCE)
+    assert again.content == (tmp_path / "run.jsonl").read_bytes()
+
+
 # The terminal.
 
 
@@ -648,16 +675,18 @@ def test_the_route_table_is_that_of_the_service(fresh):
     assert sorted(rpc for *_, rpc in routes() if rpc) == sorted(rpc.name for rpc in rpcs)
 
 
-BODIES = {"trace": {"type": "log", "hold": "never"}, "breakpoints": {"name": "x"}, "test": {}, "release": {"seq": 1, "action": "proceed"}}
+BODIES = {"trace": {"type": "log", "hold": "never"}, "breakpoints": {"name": "x"}, "test": {}, "release": {"seq": 1, "action": "proceed"}, "fork": {"seq": 999}}
+QUERIES = {"compare": "?left=never&right=never", "export": "?run_id=never"}
 # The answer of whose scope suffices, where there is nothing to release and nothing to change.
-NOTHING = {"Release": 409, "UpdateBreakpoint": 404, "DeleteBreakpoint": 404}
+NOTHING = {"Release": 409, "UpdateBreakpoint": 404, "DeleteBreakpoint": 404, "Fork": 404, "Compare": 404, "Export": 404, "Import": 400}
 
 
 def answer(server, verb, path, scope=None):
     """The status with which a route answers the bearer of a token, or somebody without one."""
-    url = server.url + path.replace("{agent_id}", "a").replace("{id}", "b999")
+    name = path.rpartition("/")[2]
+    url = server.url + path.replace("{agent_id}", "a").replace("{id}", "b999") + QUERIES.get(name, "")
     headers = {"Authorization": f"Bearer {SCOPES[scope]}"} if scope else {}
-    body = {"POST": BODIES.get(path.rpartition("/")[2]), "PATCH": {"enabled": True}}.get(verb)
+    body = {"POST": BODIES.get(name), "PATCH": {"enabled": True}}.get(verb)
     with requests.request(verb, url, headers=headers, json=body, stream=True, timeout=PATIENCE) as response:
         return response.status_code
 
