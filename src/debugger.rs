@@ -26,7 +26,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
 use self::{
     agent::State,
@@ -51,6 +51,9 @@ pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 /// The runs that a status names at most.
 pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
 
+/// Files that are read at a time: what one brings is beside the bytes retained until it is taken in as a whole.
+const MAX_IMPORTS: usize = 4;
+
 /// The handle. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Debugger(Arc<Shared>);
@@ -64,6 +67,8 @@ pub(crate) struct Shared {
     holds: AtomicUsize,
     /// Bytes retained, in all.
     bytes: AtomicUsize,
+    /// Places for files that are read.
+    imports: Arc<Semaphore>,
     ids: AtomicU64,
     closing: AtomicBool,
     started: Instant,
@@ -99,6 +104,7 @@ impl Debugger {
             agents: RwLock::default(),
             holds: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             ids: AtomicU64::new(1),
             closing: AtomicBool::new(false),
             started: Instant::now(),

@@ -82,7 +82,7 @@ impl Service {
         let target = target.into_inner();
         let agent = request::agent_id(&target.agent_id)?;
         let run = request::run_id(target.run_id.as_deref())?;
-        let mut reader = self.debugger.reader(&agent, run.as_ref())?;
+        let (mut reader, _place) = self.debugger.reader(&agent, run.as_ref())?;
         let mut named = run.is_some();
         while let Some(chunk) = chunks.next().await {
             let pushed = reader.push(&chunk?);

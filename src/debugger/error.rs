@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// This agent has its fill of subscribers.
     #[error("subscribers are limited to {0} per agent")]
     TooManySubscribers(usize),
+    /// As many files are read already as may be at a time.
+    #[error("imports are limited to {0} at a time")]
+    TooManyImports(usize),
     /// What was asked for was trimmed or cleared.
     #[error("page_token names events that are not retained any more")]
     NotRetained,

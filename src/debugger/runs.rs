@@ -5,7 +5,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Debugger, agent::State, error::Error};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Debugger, MAX_IMPORTS, agent::State, error::Error};
 use crate::{
     compare::{Comparison, compare},
     event::{AgentId, Ancestry, History, RunId, Seq},
@@ -83,21 +85,24 @@ impl Debugger {
         Ok(Writer::new(view, records, mask))
     }
 
-    /// A reader for a file that is to be imported, bounded by the room that there is.
-    pub(crate) fn reader(&self, id: &AgentId, run: Option<&RunId>) -> Result<Reader, Error> {
+    /// A reader for a file that is to be imported, bounded by the room that there is, and its place among the few
+    /// files that are read at a time.
+    pub(crate) fn reader(&self, id: &AgentId, run: Option<&RunId>) -> Result<(Reader, OwnedSemaphorePermit), Error> {
         if self.0.is_closing() {
             return Err(Error::ShuttingDown);
         }
         if let Some(run) = run {
             self.vacant(id, run)?;
         }
+        let place = self.0.imports.clone().try_acquire_owned().map_err(|_| Error::TooManyImports(MAX_IMPORTS))?;
         let limits = &self.0.limits;
         let retained = self.with_known(id, |_, state| (state.session.total(), state.log.bytes()));
         let (events, bytes) = retained.unwrap_or_default();
-        Ok(Reader::new(Room {
+        let room = Room {
             events: (limits.max_events_per_agent as u64).saturating_sub(events),
             bytes: limits.max_bytes_per_agent.saturating_sub(bytes) as u64,
-        }))
+        };
+        Ok((Reader::new(room), place))
     }
 
     /// Refuses a run that there is already.

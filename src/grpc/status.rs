@@ -45,6 +45,12 @@ impl From<Error> for Status {
                 &message,
                 ErrorDetails::with_quota_failure_violation("subscribers", &message),
             ),
+            Error::TooManyImports(_) => status(
+                Code::ResourceExhausted,
+                "TOO_MANY_IMPORTS",
+                &message,
+                ErrorDetails::with_quota_failure_violation("imports", &message),
+            ),
             Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
             Error::TooExpensive(_) => status(
                 Code::ResourceExhausted,

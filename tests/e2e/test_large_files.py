@@ -1,8 +1,10 @@
 """Files of 200 MB: they are refused or taken in pieces, and memory stays bounded by what is kept."""
 
 import hashlib
+import http.client
 import itertools
 import sys
+import time
 
 import pytest
 import requests
@@ -104,6 +106,32 @@ def test_a_file_of_200_megabytes_is_refused_where_there_is_no_room(usual, said, 
     assert memory.peak() < believed + SLACK
     assert memory.held() < SLACK
     assert runs.agents() == []
+
+
+def test_few_files_are_read_at_a_time(usual):
+    """Each may bring as much as an agent keeps, before any of it is counted."""
+    runs = Runs(usual, "a")
+
+    def refused_with(code):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with pytest.raises(Refused) as refusal:
+                runs.take_in(b"{}\n")
+            if refusal.value.code == code:
+                return str(refusal.value)
+            assert time.monotonic() < deadline, refusal.value
+
+    connections = []
+    for _ in range(4):
+        connection = http.client.HTTPConnection(usual.address, timeout=PATIENCE)
+        connection.putrequest("POST", "/agent/a/debug/import")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        connections.append(connection)
+    assert "at a time" in refused_with(429)
+    for connection in connections:
+        connection.close()
+    assert "line 1" in refused_with(400)
 
 
 def test_a_file_of_200_megabytes_is_taken_in_and_written_again_where_there_is_room(roomy):
