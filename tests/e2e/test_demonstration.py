@@ -50,15 +50,16 @@ def test_pause_answer_fork_compare_export_import_and_replay_offline(first, secon
     assert result["answer"] == "Ada is on call for agent-debugger."
     assert result["calls"] == {"model": 2, "tools": 1}, "the first prompt and the file came from the record"
 
-    # Compare: the same up to the fork point and the prompt behind it, whose answer is the first that differs.
+    # Compare: the same up to the fork point; then the same prompt goes to another model, which answers otherwise.
     compared = runs.compare("monday", fork["run_id"])
     same = compared["rows"][0]
     assert (same["kind"], compared["first_divergence"]) == ("equal", 1)
     monday, forked = runs.recorded("monday"), runs.recorded(fork["run_id"])
-    assert same["left_seqs"] == [event["seq"] for event in monday[:5]]
-    assert same["right_seqs"] == [event["seq"] for event in forked[:5]]
-    answered = compared["rows"][1]
-    assert answered["kind"] == "changed"
+    assert same["left_seqs"] == [event["seq"] for event in monday[:4]]
+    assert same["right_seqs"] == [event["seq"] for event in forked[:4]]
+    asked, answered = compared["rows"][1:3]
+    assert asked["kind"] == answered["kind"] == "changed"
+    assert asked["fields"] == [{"path": "model", "left": '"scripted-1"', "right": '"scripted-2"'}]
     fields = {field["path"]: (field["left"], field["right"]) for field in answered["fields"]}
     assert fields["$.model"] == ('"scripted-1"', '"scripted-2"')
     assert "SELECT person" in fields["$.input.sql"][0] and "SELECT service, person" in fields["$.input.sql"][1]
@@ -81,7 +82,8 @@ def test_pause_answer_fork_compare_export_import_and_replay_offline(first, secon
     replayed = Running(PYTHON, second.url, "somebody-else", run_id=whole["run_id"]).result()
     assert replayed["answer"] == result["answer"]
     assert replayed["calls"] == {"model": 0, "tools": 0}, "nothing was called"
-    assert there.compare(fork["run_id"], whole["run_id"])["first_divergence"] is None
+    steps = [(event["type"], event["name"], event["data"]) for event in there.recorded(whole["run_id"])]
+    assert steps == [(event["type"], event["name"], event["data"]) for event in forked]
     assert {event["origin"] for event in there.recorded(whole["run_id"])} == {"recorded"}
 
     # And from the middle, with another input: the same beginning, and then live.

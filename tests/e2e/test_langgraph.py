@@ -24,7 +24,8 @@ def test_a_real_run_is_forked_with_another_model_and_compared(server, agent_id):
     assert forked[4]["model"] == "scripted-1" and forked[5]["data"]["model"] == "scripted-2"
 
     compared = runs.compare("first", fork["run_id"])
-    assert compared["rows"][0]["left_seqs"] == [event["seq"] for event in record[:5]]
+    assert compared["rows"][0]["left_seqs"] == [event["seq"] for event in record[:4]]
+    assert compared["rows"][1]["fields"] == [{"path": "model", "left": '"scripted-1"', "right": '"scripted-2"'}]
     fields = [field for row in compared["rows"][1:] for field in row.get("fields", [])]
     assert any("SELECT person" in field["left"] and "SELECT service, person" in field["right"] for field in fields)
 
