@@ -13,7 +13,7 @@ use crate::{
         difference::{self, Field, MAX_FIELDS},
         digest::{self, Digest},
     },
-    event::{Decision, Ended, Event, EventType, History, Payload, RunId, Seq},
+    event::{Decision, Ended, Event, EventType, History, Origin, Payload, RunId, Seq},
 };
 
 /// Field differences that one answer carries, in bytes; it must fit a client's largest message.
@@ -153,7 +153,10 @@ impl Rows<'_> {
     /// Two events that belong together. `same` is whether they were submitted with the same content.
     fn pair(&mut self, left: usize, right: usize, same: bool) {
         let ((left, of_left), (right, of_right)) = (&self.left[left], &self.right[right]);
-        let (of_left, of_right) = (Effective::of(left, of_left.as_deref()), Effective::of(right, of_right.as_deref()));
+        // What was answered from a record went to no model: only what was submitted can be compared.
+        let ran = left.origin != Origin::Recorded && right.origin != Origin::Recorded;
+        let of_left = Effective::of(left, of_left.as_deref().filter(|_| ran));
+        let of_right = Effective::of(right, of_right.as_deref().filter(|_| ran));
         let labels = [
             Field::label("model", of_left.model, of_right.model),
             Field::label("match_key", left.match_key.as_deref(), right.match_key.as_deref()),

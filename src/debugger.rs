@@ -53,6 +53,8 @@ pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
 
 /// Files that are read at a time: what one brings is beside the bytes retained until it is taken in as a whole.
 const MAX_IMPORTS: usize = 4;
+/// Files that are written at a time: each keeps the events of its run, trimmed or not.
+const MAX_EXPORTS: usize = 16;
 
 /// The handle. Clones share everything.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ pub(crate) struct Shared {
     bytes: AtomicUsize,
     /// Places for files that are read.
     imports: Arc<Semaphore>,
+    /// Places for files that are written.
+    exports: Arc<Semaphore>,
     ids: AtomicU64,
     closing: AtomicBool,
     started: Instant,
@@ -105,6 +109,7 @@ impl Debugger {
             holds: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
+            exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
             ids: AtomicU64::new(1),
             closing: AtomicBool::new(false),
             started: Instant::now(),

@@ -8,4 +8,4 @@ pub(crate) mod read;
 pub(crate) mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,10 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::timeout,
+};
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap};
 use tonic_types::ErrorDetails;
 
@@ -24,6 +28,9 @@ use crate::{
 
 /// The largest piece of a file in one message: well below the smallest limit that clients have.
 const MAX_CHUNK_BYTES: usize = 1024 * 1024;
+
+/// How long a piece of a file waits to be taken.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who calls: known to the guard, which puts it into the request.
 #[derive(Clone, Copy, Debug)]
@@ -63,13 +70,17 @@ impl Service {
     }
 
     /// A run as a file, which the gateway sends in its own way.
-    pub(crate) async fn pieces(&self, request: Request<proto::ExportRequest>) -> Result<Writer, Status> {
+    pub(crate) async fn pieces(
+        &self,
+        request: Request<proto::ExportRequest>,
+    ) -> Result<impl Stream<Item = Result<Bytes, Status>> + Send + use<>, Status> {
         let actor = allowed(&request, Scope::View)?.actor();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let run = run::run("run_id", &request.run_id)?;
         audit("export", &actor, agent.as_str(), None);
-        self.blocking(move |debugger| debugger.export(&agent, &run, request.mask)).await
+        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, request.mask)).await?;
+        Ok(written(writer, place, STALL_LIMIT))
     }
 
     /// Takes a file in, piece by piece, from whichever transport.
@@ -364,13 +375,50 @@ impl DebuggerService for Service {
     }
 }
 
+/// A file as it is written, for as long as somebody takes it: what it keeps in memory is let go of a reader that
+/// stalls, who is told so.
+fn written(
+    writer: Writer,
+    place: OwnedSemaphorePermit,
+    patience: Duration,
+) -> impl Stream<Item = Result<Bytes, Status>> + Send {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _place = place;
+        // Nothing at the end: else a file that was cut short would look like a whole one.
+        for piece in writer.map(Some).chain([None]) {
+            match timeout(patience, sender.send(piece)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    });
+    stream::unfold(Some(receiver), move |receiver| async move {
+        let mut receiver: mpsc::Receiver<Option<Bytes>> = receiver?;
+        match receiver.recv().await {
+            Some(Some(piece)) => Some((Ok(piece), Some(receiver))),
+            Some(None) => None,
+            None => Some((Err(Error::Stalled(patience).into()), None)),
+        }
+    })
+}
+
 /// The file in messages that every client takes.
-fn messages(pieces: Writer) -> impl Stream<Item = Result<proto::ExportResponse, Status>> + Send {
-    let cut = |mut piece: Bytes| {
-        let next = move || (!piece.is_empty()).then(|| piece.split_to(piece.len().min(MAX_CHUNK_BYTES)));
-        std::iter::from_fn(next)
-    };
-    stream::iter(pieces.flat_map(cut).map(|chunk| Ok(proto::ExportResponse { chunk })))
+fn messages(
+    pieces: impl Stream<Item = Result<Bytes, Status>> + Send,
+) -> impl Stream<Item = Result<proto::ExportResponse, Status>> + Send {
+    pieces.flat_map(|piece| {
+        let mut failed = None;
+        let mut rest = piece.unwrap_or_else(|status| {
+            failed = Some(Err(status));
+            Bytes::new()
+        });
+        let next = move || match rest.is_empty() {
+            true => failed.take(),
+            false => Some(Ok(proto::ExportResponse { chunk: rest.split_to(rest.len().min(MAX_CHUNK_BYTES)) })),
+        };
+        stream::iter(std::iter::from_fn(next))
+    })
 }
 
 /// The pieces of a file that follow the first message.
@@ -405,6 +453,23 @@ fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_nobody_takes_is_let_go_and_never_looks_whole() {
+        let writer = || crate::export::tests::writer(2_000);
+        let places = Arc::new(tokio::sync::Semaphore::new(1));
+        let take = || places.clone().try_acquire_owned().expect("free");
+        let whole: Vec<_> = written(writer(), take(), STALL_LIMIT).collect().await;
+        assert!(whole.len() > 3 && whole.iter().all(Result::is_ok));
+        tokio::task::yield_now().await;
+        let mut stalled = Box::pin(written(writer(), take(), STALL_LIMIT));
+        assert!(stalled.next().await.is_some_and(|piece| piece.is_ok()));
+        tokio::time::sleep(STALL_LIMIT * 2).await;
+        assert_eq!(places.available_permits(), 1, "its place is free again");
+        let rest: Vec<_> = messages(stalled).collect().await;
+        let Some(Err(status)) = rest.last() else { panic!("it ends with an error") };
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+    }
 
     #[test]
     fn deadlines_are_read_in_every_unit() {

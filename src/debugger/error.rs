@@ -22,6 +22,12 @@ pub(crate) enum Error {
     /// As many files are read already as may be at a time.
     #[error("imports are limited to {0} at a time")]
     TooManyImports(usize),
+    /// As many files are written already as may be at a time.
+    #[error("exports are limited to {0} at a time")]
+    TooManyExports(usize),
+    /// A file was not taken as it was written.
+    #[error("the file was not read on for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// What was asked for was trimmed or cleared.
     #[error("page_token names events that are not retained any more")]
     NotRetained,

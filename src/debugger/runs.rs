@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Debugger, MAX_IMPORTS, agent::State, error::Error};
+use super::{Debugger, MAX_EXPORTS, MAX_IMPORTS, agent::State, error::Error};
 use crate::{
     compare::{Comparison, compare},
     event::{AgentId, Ancestry, History, RunId, Seq},
@@ -71,8 +71,15 @@ impl Debugger {
         Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
     }
 
-    /// Writes a run to a file, piece by piece.
-    pub(crate) fn export(&self, id: &AgentId, run: &RunId, mask: bool) -> Result<Writer, Error> {
+    /// Writes a run to a file, piece by piece; and its place among the few that are written at a time, since what is
+    /// trimmed meanwhile stays in memory until it is written.
+    pub(crate) fn export(
+        &self,
+        id: &AgentId,
+        run: &RunId,
+        mask: bool,
+    ) -> Result<(Writer, OwnedSemaphorePermit), Error> {
+        let place = self.0.exports.clone().try_acquire_owned().map_err(|_| Error::TooManyExports(MAX_EXPORTS))?;
         let taken = self.with_known(id, |_, state| {
             let view = state.session.run_view(run).ok_or_else(|| Refusal::NoRun(run.clone()))?;
             Ok::<_, Error>((view, records_of(state, run)?))
@@ -82,7 +89,7 @@ impl Debugger {
         if !records.iter().any(|record| matches!(record.value.entry, Entry::Event(_))) {
             return Err(Refusal::NoRun(run.clone()).into());
         }
-        Ok(Writer::new(view, records, mask))
+        Ok((Writer::new(view, records, mask), place))
     }
 
     /// A reader for a file that is to be imported, bounded by the room that there is, and its place among the few
@@ -118,8 +125,10 @@ impl Debugger {
             events <= limits.max_events_per_agent as u64 && bytes <= limits.max_bytes_per_agent as u64
         };
         let no_room = || Error::NoRoom("the run would push recorded events out".to_owned());
-        // Before an agent is made for it.
-        if !fits(read.events, read.bytes) {
+        // Before an agent is made for it, and before others are forgotten for it.
+        let retained = self.with_known(id, |_, state| (state.session.total(), state.log.bytes() as u64));
+        let (events, bytes) = retained.unwrap_or_default();
+        if !fits(events + read.events, bytes + read.bytes) {
             return Err(no_room());
         }
         while self.bytes() as u64 + read.bytes > limits.max_bytes as u64 {

@@ -111,6 +111,16 @@ fn everything_there_is() -> Vec<Entry> {
     events.chain(ended.into_iter().map(|ended| Entry::Ended(Arc::new(ended)))).collect()
 }
 
+/// A file of so many events of 100 bytes.
+pub(crate) fn writer(events: usize) -> Writer {
+    let mut driver = Driver::new();
+    for _ in 0..events {
+        let json = format!(r#"{{"text":"{}"}}"#, "x".repeat(100));
+        driver.trace(Report { data: payload(&json, Form::Json), ..report(EventType::Log, "r") });
+    }
+    Writer::new(view("r", None), shared(driver.events.into_iter().map(Entry::Event).collect()), false)
+}
+
 fn write(run: RunView, entries: Vec<Entry>, mask: bool) -> Vec<u8> {
     Writer::new(run, shared(entries), mask).flatten().collect()
 }

@@ -89,7 +89,7 @@ pub(crate) async fn export(
     let name = file_name(&agent_id, &run_id);
     let message = proto::ExportRequest { agent_id, run_id, mask: query.mask.unwrap_or_default() };
     let pieces = service.pieces(request(caller, message)).await?;
-    let body = HttpBody::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)));
+    let body = HttpBody::from_stream(pieces);
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),

@@ -51,6 +51,13 @@ impl From<Error> for Status {
                 &message,
                 ErrorDetails::with_quota_failure_violation("imports", &message),
             ),
+            Error::TooManyExports(_) => status(
+                Code::ResourceExhausted,
+                "TOO_MANY_EXPORTS",
+                &message,
+                ErrorDetails::with_quota_failure_violation("exports", &message),
+            ),
+            Error::Stalled(_) => status(Code::DeadlineExceeded, "STALLED", message, none),
             Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
             Error::TooExpensive(_) => status(
                 Code::ResourceExhausted,

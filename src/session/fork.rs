@@ -224,8 +224,8 @@ impl Fork {
 
     fn served(&self, event: &Event, step: &plan::Step, on_divergence: OnDivergence) -> Verdict {
         let Some(result) = &step.result else {
-            let reason = format!("the record has no result for event {}", step.event.seq.0);
-            let divergence = Divergence { reason: reason.into(), nearest: Some(step.event.seq), fields: Vec::new() };
+            let reason = "the recorded step has no result".into();
+            let divergence = Divergence { reason, nearest: Some(step.event.seq), fields: Vec::new() };
             return self.diverged(event, divergence, on_divergence);
         };
         Verdict { origin: Origin::Recorded, result: Origin::Recorded, ..answered(event, result.clone()) }
@@ -392,13 +392,13 @@ impl Retrace {
                 fields: Vec::new(),
             },
             Some((step, found)) => {
-                let seq = step.event.seq;
+                // Without its number, which means nothing in a file.
                 let reason = match found.count {
-                    0 => format!("event {} of the record is the same, at another place in the tree", seq.0),
-                    1 => format!("event {} of the record is nearest: 1 field differs", seq.0),
-                    count => format!("event {} of the record is nearest: {count} fields differ", seq.0),
+                    0 => "the record has this step at another place in the tree".to_owned(),
+                    1 => "the nearest step of the record differs in 1 field".to_owned(),
+                    count => format!("the nearest step of the record differs in {count} fields"),
                 };
-                Divergence { reason: reason.into(), nearest: Some(seq), fields: found.fields }
+                Divergence { reason: reason.into(), nearest: Some(step.event.seq), fields: found.fields }
             }
         }
     }
