@@ -71,7 +71,12 @@ fn origin(event: &proto::Event) -> Option<String> {
 /// Why no recorded step is this one, and what differs from the nearest: nothing where it does not diverge.
 pub(super) fn divergence(out: &Output, event: &proto::Event) -> Vec<String> {
     let Some(divergence) = &event.divergence else { return Vec::new() };
-    let mut lines = vec![out.paint.ink(Ink::Bad, format!("    diverges: {}", escape::text(&divergence.reason)))];
+    let nearest = match divergence.nearest_seq {
+        0 => String::new(),
+        seq => format!(" (#{seq})"),
+    };
+    let reason = escape::text(&divergence.reason);
+    let mut lines = vec![out.paint.ink(Ink::Bad, format!("    diverges: {reason}{nearest}"))];
     lines.extend(fields(out, &divergence.fields, "      "));
     lines
 }

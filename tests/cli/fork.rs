@@ -139,14 +139,14 @@ async fn a_debugger_sees_the_fork_its_origins_and_where_it_diverges() {
     assert_eq!(debugger.out.line().await, format!("#7 answered by fork (run {run}): fulfil {{\"call\":\"search\"}}"));
     let diverging = server.begin(at(&run, EventType::ToolCall, "search", "{\"q\":\"\u{202e}coffee\"}"));
     debugger.out.until("tool_call").await;
-    assert_eq!(debugger.out.line().await, "    diverges: event 3 of the record is nearest: 1 field differs");
+    assert_eq!(debugger.out.line().await, "    diverges: the nearest step of the record differs in 1 field (#3)");
     let field = debugger.out.line().await;
     assert_eq!(field, "      $.q: \"tea\" → \"\\u202ecoffee\"");
     let held = debugger.out.line().await;
     assert_eq!(held, format!("held at #8 tool_call search (run {run}): divergence, gate"));
     debugger.say("held\nruns\nprint 8\nprint 7\nproceed 8\ncontinue").await;
     assert!(debugger.out.line().await.starts_with(&held));
-    assert!(debugger.out.line().await.contains("diverges: event 3"));
+    assert!(debugger.out.line().await.contains("differs in 1 field (#3)"));
     assert_eq!(debugger.out.line().await, field);
     let runs = debugger.out.until("forked from").await;
     assert_eq!(runs, format!("{run}: paused, 2 events, 1 held; forked from r at #5"));
