@@ -407,7 +407,7 @@ mod tests {
         });
         let shown = self::event(&out(), &event);
         let lines: Vec<_> = shown.lines().skip(1).collect();
-        assert_eq!(lines[..3], ["    diverges: 1 field differs", "      $.to: nothing → \"KEF\"", "      $.to:"]);
+        assert_eq!(lines[..3], ["    diverges: 1 field differs (#3)", "      $.to: nothing → \"KEF\"", "      $.to:"]);
         assert_eq!((lines[3], lines[4].starts_with("        + \"xx")), ("        - \"KEF\"", true));
     }
 

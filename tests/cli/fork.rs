@@ -150,7 +150,7 @@ async fn a_debugger_sees_the_fork_its_origins_and_where_it_diverges() {
     assert_eq!(debugger.out.line().await, field);
     let runs = debugger.out.until("forked from").await;
     assert_eq!(runs, format!("{run}: paused, 2 events, 1 held; forked from r at #5"));
-    debugger.out.until("diverges: event 3").await;
+    debugger.out.until("differs in 1 field (#3)").await;
     debugger.out.until("origin: recorded, #1 of the record").await;
     assert_eq!(soon("the release", diverging).await.unwrap().outcome(), Outcome::Released);
     debugger.out.until("running").await;
