@@ -257,7 +257,7 @@ mod tests {
         for (kind, json, model) in steps {
             let details = Details { model: model.map(Into::into), token_count: Some(5), ..Details::default() };
             let data = Payload { json: (*json).into(), form: Form::Json };
-            driver.trace(Report { data, details, ..report(*kind, id) });
+            driver.trace(Report { data, details: Some(Box::new(details)), ..report(*kind, id) });
         }
         driver.events.into_iter().map(|event| (event, None)).collect()
     }

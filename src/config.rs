@@ -179,6 +179,7 @@ pub(crate) struct Scopes {
 
 impl Scopes {
     pub(crate) const ALL: Self = Self { ingest: true, view: true, control: true };
+    pub(crate) const NONE: Self = Self { ingest: false, view: false, control: false };
 
     fn only(scope: Scope) -> Self {
         Self {

@@ -233,8 +233,9 @@ impl Debugger {
         decide: impl FnOnce(&mut State, Moment) -> Result<Vec<Change>, Refusal>,
     ) -> Option<Result<Moved, Error>> {
         self.with_known(id, |agent, state| {
-            agent.touch(&self.0);
-            let changes = decide(state, self.0.now())?;
+            let now = self.0.now();
+            agent.touch(now);
+            let changes = decide(state, now)?;
             let ended = |change: &Change| match change {
                 Change::Ended { ended, .. } => Some(ended.seq),
                 _ => None,
@@ -372,7 +373,7 @@ impl Debugger {
             return Err(Error::TooManyAgents(self.0.limits.max_agents));
         }
         let agent = Arc::new(Agent::new(self.0.clone(), new_epoch()));
-        agent.touch(&self.0);
+        agent.touch(self.0.now());
         agents.insert(id.clone(), agent.clone());
         Ok(agent)
     }
@@ -401,7 +402,7 @@ impl Shared {
 
     fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Admitted {
         let now = self.now();
-        agent.touch(self);
+        agent.touch(now);
         agent.make_room(state, reported.report.bytes());
         let room = self.holds.load(Ordering::Relaxed) < self.limits.max_holds;
         let clock = || self.started.elapsed();

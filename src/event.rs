@@ -50,7 +50,11 @@ pub(crate) struct RunId(Arc<str>);
 impl RunId {
     /// Takes at most 200 bytes without control characters.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        check_id(text).map(|()| Self(text.into()))
+        match text {
+            // The default run's name is shared: it stands in nearly every event.
+            "" => Ok(Self(Arc::default())),
+            text => check_id(text).map(|()| Self(text.into())),
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -63,7 +67,9 @@ pub(crate) fn check_id(text: &str) -> Result<(), &'static str> {
     if text.len() > MAX_ID_BYTES {
         return Err("must be at most 200 bytes");
     }
-    match text.chars().any(char::is_control) {
+    // Control characters of ASCII are single bytes; those beyond it begin with one byte that few texts have.
+    let may_be_control = |byte: u8| byte.is_ascii_control() || byte == 0xc2;
+    match text.bytes().any(may_be_control) && text.chars().any(char::is_control) {
         true => Err("must not contain control characters"),
         false => Ok(()),
     }
@@ -259,7 +265,8 @@ pub(crate) struct Report {
     pub(crate) parent_id: Option<Arc<str>>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) start: Option<Timestamp>,
-    pub(crate) details: Details,
+    /// Boxed where there are any, as in the event that this becomes.
+    pub(crate) details: Option<Box<Details>>,
     pub(crate) effect: Effect,
     pub(crate) match_key: Option<Box<str>>,
     pub(crate) accepts: Accepts,
@@ -378,11 +385,9 @@ pub(crate) const EVENT_OVERHEAD_BYTES: usize = 256;
 impl Event {
     /// What the event counts against the byte limits: its payload, its other texts, and a flat charge.
     pub(crate) fn bytes(&self) -> usize {
-        let none = Details::default();
         let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
-        let details = self.details.as_deref().unwrap_or(&none);
         let replay = self.replay.as_ref().map_or(0, |replay| replay.bytes());
-        charge(&self.data, details, labels, self.match_key.as_deref()) + replay
+        charge(&self.data, self.details.as_deref(), labels, self.match_key.as_deref()) + replay
     }
 }
 
@@ -390,15 +395,17 @@ impl Report {
     /// What the event will count, but for a node id that it is still to be given.
     pub(crate) fn bytes(&self) -> usize {
         let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
-        charge(&self.data, &self.details, labels, self.match_key.as_deref())
+        charge(&self.data, self.details.as_deref(), labels, self.match_key.as_deref())
     }
 }
 
-fn charge(data: &Payload, details: &Details, labels: [&Option<Arc<str>>; 4], match_key: Option<&str>) -> usize {
+fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<Arc<str>>; 4], match_key: Option<&str>) -> usize {
     let labels: usize = labels.into_iter().flatten().map(|label| label.len()).sum();
-    let details = details.metadata.as_ref().map_or(0, |metadata| metadata.json.len())
-        + details.model.as_ref().map_or(0, |model| model.len())
-        + details.checkpoint_id.as_ref().map_or(0, |id| id.len());
+    let details = details.map_or(0, |details| {
+        details.metadata.as_ref().map_or(0, |metadata| metadata.json.len())
+            + details.model.as_ref().map_or(0, |model| model.len())
+            + details.checkpoint_id.as_ref().map_or(0, |id| id.len())
+    });
     EVENT_OVERHEAD_BYTES + data.json.len() + labels + details + match_key.map_or(0, str::len)
 }
 

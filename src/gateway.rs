@@ -14,7 +14,7 @@ pub(crate) mod sse;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::FromRef,
     http::Request,
     response::{IntoResponse, Response},
     routing::{get, patch, post},
@@ -68,7 +68,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/agent/{agent_id}/debug/compare", get(runs::compare))
         .route("/agent/{agent_id}/debug/export", get(runs::export))
         // A file of any length: it is read as it comes, and bounded by what the agent has room for.
-        .route("/agent/{agent_id}/debug/import", post(runs::import).layer(DefaultBodyLimit::disable()))
+        .route("/agent/{agent_id}/debug/import", post(runs::import))
         .route("/assets/{file}", get(assets::asset))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
@@ -76,7 +76,6 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/openapi.json", get(openapi::document))
         .fallback(unknown)
         .method_not_allowed_fallback(|| async { Failure::method_not_allowed() })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(gateway)
 }
 

@@ -40,6 +40,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Refuses what its token does not allow.
+    fn may(&self, scope: Scope) -> Result<(), Status> {
+        if self.scopes.contain(scope) {
+            return Ok(());
+        }
+        let message = format!("this token does not have the scope {scope:?}").to_lowercase();
+        Err(status::status(Code::PermissionDenied, "SCOPE", message, ErrorDetails::new()))
+    }
+
     /// The caller's name in records and logs.
     fn actor(&self) -> Arc<str> {
         self.peer.map_or_else(|| "unknown".into(), |peer| peer.to_string().into())
@@ -67,6 +76,31 @@ impl Service {
             audit("attach", &caller.actor(), agent.as_str(), None);
         }
         Ok(subscription)
+    }
+
+    /// A Trace, from whoever sent it over whichever transport.
+    ///
+    /// The request is read before the first await: it is large, and need not be kept.
+    pub(crate) fn record(
+        &self,
+        caller: Caller,
+        deadline: Option<Duration>,
+        request: proto::TraceRequest,
+    ) -> impl Future<Output = Result<proto::TraceResponse, Status>> + Send + '_ {
+        let has_payload = request.payload.is_some();
+        let traced = caller.may(Scope::Ingest).and_then(|()| Ok(request::trace(request)?));
+        async move { self.answer(traced?, has_payload, deadline).await }
+    }
+
+    async fn answer(
+        &self,
+        traced: request::Traced,
+        has_payload: bool,
+        deadline: Option<Duration>,
+    ) -> Result<proto::TraceResponse, Status> {
+        let form = has_payload.then_some(traced.report.data.form);
+        let answer = self.debugger.trace(&traced.agent, traced.report, traced.hold_timeout, deadline).await?;
+        Ok(response::trace(answer, form))
     }
 
     /// A run as a file, which the gateway sends in its own way.
@@ -134,14 +168,14 @@ impl Service {
 
 /// The caller, where its token allows the call.
 fn allowed<T>(request: &Request<T>, scope: Scope) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>().copied();
-    match caller {
-        Some(caller) if caller.scopes.contain(scope) => Ok(caller),
-        _ => {
-            let message = format!("this token does not have the scope {scope:?}").to_lowercase();
-            Err(status::status(Code::PermissionDenied, "SCOPE", message, ErrorDetails::new()))
-        }
-    }
+    let caller = caller(request);
+    caller.may(scope).map(|()| caller)
+}
+
+/// Who sent a request. Whoever the guard did not see may do nothing.
+fn caller<T>(request: &Request<T>) -> Caller {
+    let nobody = Caller { peer: None, scopes: Scopes::NONE };
+    request.extensions().get::<Caller>().copied().unwrap_or(nobody)
 }
 
 /// Writes down who steered which agent. Never a payload.
@@ -169,14 +203,8 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 #[tonic::async_trait]
 impl DebuggerService for Service {
     async fn trace(&self, request: Request<proto::TraceRequest>) -> Result<Response<proto::TraceResponse>, Status> {
-        allowed(&request, Scope::Ingest)?;
-        let deadline = deadline(request.metadata());
-        let request = request.into_inner();
-        let has_payload = request.payload.is_some();
-        let traced = request::trace(request)?;
-        let form = has_payload.then_some(traced.report.data.form);
-        let answer = self.debugger.trace(&traced.agent, traced.report, traced.hold_timeout, deadline).await?;
-        Ok(Response::new(response::trace(answer, form)))
+        let (caller, deadline) = (caller(&request), deadline(request.metadata()));
+        Ok(Response::new(self.record(caller, deadline, request.into_inner()).await?))
     }
 
     async fn step(&self, request: Request<proto::StepRequest>) -> Result<Response<proto::StepResponse>, Status> {

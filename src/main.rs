@@ -11,6 +11,10 @@ use agent_debugger::{
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let command = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {

@@ -1,20 +1,19 @@
-//! One listener for everything: gRPC, HTTP, SSE and the page, under one set of layers, with a bounded drain.
+//! One listener for everything: gRPC, HTTP, SSE and the page, behind one front door, with a bounded drain.
 //!
 //! ```text
-//! listener ─▶ observe ─▶ render ─▶ guard ─▶ gRPC services | gateway routes
+//! listener ─▶ front: guard, errors, figures ─▶ the contract | gateway routes, other gRPC services
 //! ```
 //!
 //! Tasks: the listener's accept loop, ended by the drain; one handshake per new connection, bounded in time; one
 //! task per connection, which tonic spawns.
 
+mod front;
 pub(crate) mod guard;
 mod listener;
-mod observe;
 mod tls;
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::middleware;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, service::Routes, transport::Server as Transport};
@@ -23,7 +22,7 @@ use tonic_health::ServingStatus;
 use crate::{
     config::Config,
     debugger::Debugger,
-    gateway::{self, Gateway, error, ops::Operations},
+    gateway::{self, Gateway, ops::Operations},
     grpc::Service,
     proto::{
         FILE_DESCRIPTOR_SET,
@@ -31,6 +30,7 @@ use crate::{
     },
     telemetry::Metrics,
 };
+use front::{Front, Parts};
 use guard::Guard;
 
 /// How long a drain may take. What has not ended by then is dropped.
@@ -102,20 +102,18 @@ impl Server {
 
         let service = Service::new(debugger.clone());
         let operations = Operations { debugger: debugger.clone(), metrics: metrics.clone() };
-        let rpc = DebuggerServiceServer::new(service.clone())
+        let rpcs = DebuggerServiceServer::new(service.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
-        let guard = Guard::new(&self.config);
-        let routes = Routes::from(gateway::router(Gateway { service, operations }))
-            .add_service(rpc)
+        let rest = Routes::from(gateway::router(Gateway { service: service.clone(), operations }))
+            .add_service(rpcs.clone())
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
-            .into_axum_router()
-            .layer(middleware::from_fn_with_state(Arc::new(guard), guard::guard))
-            .layer(middleware::from_fn(error::render))
-            .layer(middleware::from_fn_with_state(metrics.clone(), observe::observe));
+            .into_axum_router();
+        let guard = Guard::new(&self.config);
+        let front = Front::new(Parts { guard, metrics: metrics.clone(), service, rpcs, rest });
 
         let drain = CancellationToken::new();
         let connections =
@@ -125,8 +123,7 @@ impl Server {
             .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .add_routes(Routes::from(routes))
-            .serve_with_incoming_shutdown(connections, drain.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(front, connections, drain.clone().cancelled_owned());
         let mut serving = std::pin::pin!(serving);
 
         tokio::select! {

@@ -19,6 +19,10 @@ use clap::{Parser, Subcommand};
 
 use process::{Beside, Program};
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures agent-debugger.
 #[derive(Parser)]
 struct Args {
@@ -53,8 +57,15 @@ fn main() {
                     let work = instructions::Work::Calls(instructions::trace_calls(form, bytes));
                     for program in [server.clone(), instructions::beside(form)] {
                         cases.push(instructions::Case {
-                            name: format!("{:?} {bytes} {}", form, if matches!(program, Program::Beside(_)) { "bare" } else { "ours" }),
-                            program, work: work.clone(), times: [200, 1200] });
+                            name: format!(
+                                "{:?} {bytes} {}",
+                                form,
+                                if matches!(program, Program::Beside(_)) { "bare" } else { "ours" }
+                            ),
+                            program,
+                            work: work.clone(),
+                            times: [200, 1200],
+                        });
                     }
                 }
             }

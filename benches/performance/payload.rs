@@ -58,9 +58,9 @@ fn value(json: serde_json::Value) -> Value {
         serde_json::Value::Array(values) => {
             Kind::ListValue(ListValue { values: values.into_iter().map(value).collect() })
         }
-        serde_json::Value::Object(fields) => Kind::StructValue(Struct {
-            fields: fields.into_iter().map(|(key, of)| (key, value(of))).collect(),
-        }),
+        serde_json::Value::Object(fields) => {
+            Kind::StructValue(Struct { fields: fields.into_iter().map(|(key, of)| (key, value(of))).collect() })
+        }
     };
     Value { kind: Some(kind) }
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use memchr::memchr2;
 use prost_types::{Struct, Value, value::Kind};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -24,6 +25,21 @@ pub(super) struct Hints {
 }
 
 impl Hints {
+    /// Those of a Struct.
+    fn of_struct(data: &Struct) -> Self {
+        let hint = |key| match data.fields.get(key)?.kind.as_ref()? {
+            Kind::StringValue(text) => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            node_id: hint("node_id"),
+            parent_id: hint("parent_id"),
+            name: hint("name"),
+            tool: hint("tool"),
+            function: hint("function"),
+        }
+    }
+
     /// The step's name, under the keys that agents use for it.
     pub(super) fn any_name(&mut self) -> Option<String> {
         self.name.take().or(self.tool.take()).or(self.function.take())
@@ -94,7 +110,7 @@ pub(super) fn from_json(field: &'static str, text: &str) -> Result<(Payload, Hin
         }
     })?;
     // A line break inside of a string is escaped; any other is space, and a frame of SSE is one line.
-    let json: Arc<str> = match text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
+    let json: Arc<str> = match memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
         true => text.replace(['\n', '\r'], "").into(),
         false => text.into(),
     };
@@ -105,8 +121,11 @@ pub(super) fn from_json(field: &'static str, text: &str) -> Result<(Payload, Hin
 pub(super) fn from_struct(field: &'static str, data: &Struct) -> Result<(Payload, Hints), Error> {
     let json = serde_json::to_string(&AsJson(data))
         .map_err(|_| Error::invalid(field, "holds a number that JSON does not have (NaN or Infinity)"))?;
-    let (payload, hints) = from_json(field, &json)?;
-    Ok((Payload { form: Form::Struct, ..payload }, hints))
+    if json.len() > MAX_PAYLOAD_BYTES {
+        return Err(too_large(field));
+    }
+    // It is JSON on one line, no deeper than prost decodes: we have just written it.
+    Ok((Payload { json: json.into(), form: Form::Struct }, Hints::of_struct(data)))
 }
 
 fn too_large(field: &'static str) -> Error {

@@ -75,7 +75,7 @@ pub(crate) fn trace(request: proto::TraceRequest) -> Result<Traced, Error> {
         parent_id: label("parent_id", Some(request.parent_id), || hints.parent_id.take())?,
         name,
         start: time("start_time", request.start_time)?,
-        details,
+        details: (details != Details::default()).then(|| Box::new(details)),
         effect: effect(request.effect)?,
         match_key: text("match_key", request.match_key)?,
         accepts: accepts(&request.accepts)?,

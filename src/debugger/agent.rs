@@ -86,8 +86,8 @@ impl Agent {
         Self { shared, state: Mutex::new(state), wake: watch::Sender::new(()), last_used: AtomicU64::new(0) }
     }
 
-    pub(super) fn touch(&self, shared: &Shared) {
-        self.last_used.store(shared.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    pub(super) fn touch(&self, now: Moment) {
+        self.last_used.store(now.steady.as_millis() as u64, Ordering::Relaxed);
     }
 
     pub(super) fn last_used(&self) -> u64 {

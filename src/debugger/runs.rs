@@ -46,15 +46,16 @@ impl Debugger {
             if *state.session.epoch() != epoch {
                 return Err(missing());
             }
+            let now = self.0.now();
             let forked = Arc::new(Forked {
                 run_id: new_run(state)?,
                 ancestry: Ancestry { run_id: plan.source.clone(), seq: Some(plan.at), ordinal: plan.ordinal },
                 plan,
                 actor: actor.clone(),
-                at: self.0.now().wall,
+                at: now.wall,
             });
             let changes = state.session.fork(forked.clone(), self.0.limits.max_bytes_per_agent);
-            agent.touch(&self.0);
+            agent.touch(now);
             agent.execute(state, changes);
             Ok(forked)
         });
@@ -147,7 +148,7 @@ impl Debugger {
             let before = state.session.next();
             let now = self.0.now();
             let changes = state.session.import(&run_id, Arc::new(read.file), read.lines, now);
-            agent.touch(&self.0);
+            agent.touch(now);
             state.last_event = Some(now.wall);
             agent.execute(state, changes);
             let seqs = (read.events > 0).then(|| (before, Seq(before.0 + read.events - 1)));

@@ -63,7 +63,7 @@ fn everything_there_is() -> Vec<Entry> {
     let exact = r#"{"n":12345678901234567890123,"dup":1,"dup":2,"u":"\u0041\u0000","f":1.10 }"#;
     let event = Report {
         data: payload(exact, Form::Json),
-        details,
+        details: Some(Box::new(details)),
         effect: crate::event::Effect::Mutating,
         match_key: Some("key".into()),
         accepts: everything(),

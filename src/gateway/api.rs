@@ -2,8 +2,11 @@
 
 use axum::{
     Extension, Json,
+    body::Bytes,
     extract::{Path, Query, State},
+    response::{IntoResponse, Response},
 };
+use http::{HeaderValue, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
 use tonic::Request;
@@ -43,6 +46,17 @@ pub(crate) struct Traced {
     #[schema(value_type = f64)]
     held_ms: Number,
     decision: json::Decision<'static>,
+}
+
+impl IntoResponse for Traced {
+    /// What `Json` makes of it, in one piece of memory of about the right size.
+    fn into_response(self) -> Response {
+        let mut body = Vec::with_capacity(256);
+        match serde_json::to_writer(&mut body, &self) {
+            Ok(()) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Err(_) => Json(self).into_response(),
+        }
+    }
 }
 
 /// What a verb did, and where the debugger stands after it.
@@ -105,9 +119,24 @@ pub(crate) async fn trace(
     Path(agent_id): Path<String>,
     Body(bytes): Body,
 ) -> Answer<Traced> {
+    traced(&service, caller, agent_id, bytes).await
+}
+
+/// The same for a request that the router has not seen: agents send hardly anything else.
+pub(crate) async fn record(service: &Service, caller: Caller, agent_id: String, body: impl body::Unread) -> Response {
+    match body::whole(body).await {
+        Ok(bytes) => match traced(service, caller, agent_id, bytes).await {
+            Ok(Json(answer)) => answer.into_response(),
+            Err(failure) => failure.into_response(),
+        },
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn traced(service: &Service, caller: Caller, agent_id: String, bytes: Bytes) -> Answer<Traced> {
     let message = read::<body::Trace<'_>>(&bytes)?.into_request(agent_id)?;
     drop(bytes);
-    let traced = service.trace(request(caller, message)).await?.into_inner();
+    let traced = service.record(caller, None, message).await?;
     Ok(Json(Traced {
         status: "recorded",
         total: traced.total,

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    BoxError,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, Request},
-    response::{IntoResponse, Response},
 };
+use http::StatusCode;
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 use utoipa::ToSchema;
 
-use super::error::Failure;
+use super::{MAX_BODY_BYTES, error::Failure};
 use crate::{
     convert::{duration_from_ms, timestamp_from_seconds},
     proto::{self, name::Named, trace_request},
@@ -71,7 +73,7 @@ impl Trace<'_> {
         let kind = self.r#type.as_deref().unwrap_or("unknown");
         let Some(kind) = proto::EventType::from_json_name(kind) else {
             return Err(Failure::new(
-                http::StatusCode::BAD_REQUEST,
+                StatusCode::BAD_REQUEST,
                 "UNKNOWN_EVENT_TYPE",
                 format!("Unknown event type: {kind}"),
             ));
@@ -344,23 +346,54 @@ pub(crate) struct Body(pub(crate) Bytes);
 pub(super) const BODY_LIMIT: Duration = Duration::from_secs(30);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Response;
+    type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        match tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await {
-            Ok(bytes) => bytes.map(Self).map_err(IntoResponse::into_response),
-            Err(_) => {
-                let late =
-                    Failure::new(http::StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not come in time");
-                Err(late.into_response())
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        whole(request.into_body()).await.map(Self)
+    }
+}
+
+/// A body that is still to come.
+pub(crate) trait Unread: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> Unread for B {}
+
+/// Reads a body to its end, within its bounds.
+pub(crate) async fn whole(body: impl Unread) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(BODY_LIMIT, collect(body)).await {
+        Ok(read) => read,
+        Err(_) => Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not come in time")),
+    }
+}
+
+async fn collect(mut body: impl Unread) -> Result<Bytes, Failure> {
+    let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", "body must be at most 4 MiB");
+    let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "INVALID_BODY", "the body ended before its time");
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    // Nearly every body comes in one piece, which is then not copied.
+    let mut whole = Bytes::new();
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
+        if whole.len() + pieces.len() + piece.len() > MAX_BODY_BYTES {
+            return Err(too_large());
+        }
+        match whole.is_empty() && pieces.is_empty() {
+            true => whole = piece,
+            false => {
+                pieces.extend_from_slice(&std::mem::take(&mut whole));
+                pieces.extend_from_slice(&piece);
             }
         }
     }
+    Ok(if pieces.is_empty() { whole } else { pieces.into() })
 }
 
 /// Reads a body. JSON that is none is "Invalid JSON body"; anything else that is wrong names its field.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
-    let not_json = || Failure::new(http::StatusCode::BAD_REQUEST, "INVALID_JSON", "Invalid JSON body");
+    let not_json = || Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", "Invalid JSON body");
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         let other = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
         return Err(if other { Failure::invalid("body must be a JSON object") } else { not_json() });

@@ -3,9 +3,7 @@
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -88,9 +86,10 @@ impl IntoResponse for Failure {
 }
 
 /// Writes every error in one shape: ours, and those with which axum refuses a request by itself.
-pub(crate) async fn render(request: Request, next: Next) -> Response {
-    let wants_problem = accepts_problem(request.headers());
-    let response = next.run(request).await;
+pub(crate) async fn render(response: Response, wants_problem: bool) -> Response {
+    if response.status().is_success() {
+        return response;
+    }
     let known = response.extensions().get::<Failure>().cloned();
     if known.is_none() && !is_bare_error(&response) {
         return response;
@@ -117,7 +116,8 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Json(body).into_response().into_body())
 }
 
-fn accepts_problem(headers: &HeaderMap) -> bool {
+/// Whether a client asks for errors as problems of RFC 9457.
+pub(crate) fn accepts_problem(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     accepts.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("application/problem+json"))
 }

@@ -10,6 +10,18 @@ pub(crate) trait Named: Sized {
     fn from_json_name(name: &str) -> Option<Self>;
 }
 
+/// No name of the contract is as long.
+const MAX_NAME_BYTES: usize = 64;
+
+/// The name of an enum value as the contract has it.
+fn long_name<'a>(buffer: &'a mut [u8; MAX_NAME_BYTES], prefix: &str, name: &str) -> Option<&'a str> {
+    let long = buffer.get_mut(..prefix.len() + name.len())?;
+    long[..prefix.len()].copy_from_slice(prefix.as_bytes());
+    long[prefix.len()..].copy_from_slice(name.as_bytes());
+    long.make_ascii_uppercase();
+    std::str::from_utf8(long).ok()
+}
+
 macro_rules! named {
     ($($kind:ident, $prefix:literal;)*) => {$(
         impl Named for super::$kind {
@@ -23,7 +35,8 @@ macro_rules! named {
                 if name == "unspecified" || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                     return None;
                 }
-                Self::from_str_name(&format!("{}{}", $prefix, name.to_ascii_uppercase()))
+                let mut long = [0; MAX_NAME_BYTES];
+                Self::from_str_name(long_name(&mut long, $prefix, name)?)
             }
         }
     )*};

@@ -4,19 +4,16 @@
 //! every protocol: a `Host` that is ours (a rebound DNS name is not), no request that another site's page makes, no
 //! gRPC in the guise of a form, and, where there are tokens, one of them.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
-use tonic::Code;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use tonic::{Code, body::Body as RequestBody};
 use tonic_types::ErrorDetails;
 
-use super::listener::Peer;
 use crate::{
     config::{Config, Scopes, Tokens},
     gateway::error::Failure,
@@ -27,13 +24,21 @@ use crate::{
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-const HEADERS: [(&str, &str); 5] = [
-    ("content-security-policy", CONTENT_SECURITY_POLICY),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (OPENER_POLICY, HeaderValue::from_static("same-origin")),
+    (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
+
+type Request = http::Request<RequestBody>;
 
 /// What the guard goes by.
 pub(super) struct Guard {
@@ -45,7 +50,7 @@ pub(super) struct Guard {
 }
 
 /// Why a request is refused.
-struct Refusal {
+pub(super) struct Refusal {
     code: Code,
     http: StatusCode,
     reason: &'static str,
@@ -63,7 +68,7 @@ impl Guard {
     }
 
     /// Lets a request in and says what its caller may do.
-    fn admit(&self, request: &Request) -> Result<Scopes, Refusal> {
+    pub(super) fn admit(&self, request: &Request) -> Result<Scopes, Refusal> {
         let headers = request.headers();
         self.check_host(request.uri(), headers)?;
         self.check_origin(request)?;
@@ -91,6 +96,11 @@ impl Guard {
 
     /// Whether a `host[:port]` is localhost, a literal address, or allowed by name.
     fn is_ours(&self, host: &str) -> bool {
+        // As nearly every program writes it: no need to take it apart.
+        let port = host.strip_prefix("localhost").or_else(|| host.strip_prefix("127.0.0.1"));
+        if port.is_some_and(|port| is_port(port.as_bytes())) {
+            return true;
+        }
         let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
         let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
         let literal = name.trim_start_matches('[').trim_end_matches(']');
@@ -107,11 +117,11 @@ impl Guard {
         if has_origin && foreign.peek().is_none() {
             return Ok(());
         }
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
         // A link from a chat or an issue to one of our pages must work.
         let follows_a_link = request.method() == Method::GET
-            && headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
-            && headers.get("sec-fetch-dest").is_some_and(|dest| dest == "document")
+            && headers.get(FETCH_MODE).is_some_and(|mode| mode == "navigate")
+            && headers.get(FETCH_DEST).is_some_and(|dest| dest == "document")
             && is_page(request.uri().path());
         let cross_site = matches!(site, Some(b"cross-site" | b"same-site")) && !follows_a_link;
         match cross_site || foreign.any(|origin| !self.is_own_origin(origin, request)) {
@@ -149,47 +159,45 @@ impl Guard {
         }
     }
 
+    /// Whether an allowed origin asks if it may ask. It carries no token, and gets nothing but that answer.
+    pub(super) fn is_preflight(&self, request: &Request, origin: Option<&HeaderValue>) -> bool {
+        request.method() == Method::OPTIONS
+            && origin.is_some_and(|origin| self.origins.contains(origin))
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && self.check_host(request.uri(), request.headers()).is_ok()
+    }
+
     /// The headers that let an allowed origin's page read the answer.
-    fn allow_origin(&self, origin: Option<&HeaderValue>, response: &mut Response) {
+    pub(super) fn allow_origin(&self, origin: Option<&HeaderValue>, response: &mut Response) {
         let Some(origin) = origin.filter(|origin| self.origins.contains(origin)) else { return };
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }
 
-/// The layer.
-pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let grpc = is_grpc(request.headers());
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed_origin = origin.as_ref().is_some_and(|origin| guard.origins.contains(origin));
-    let preflight = request.method() == Method::OPTIONS
-        && allowed_origin
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let mut response = match guard.admit(&request) {
-        // A preflight carries no token, and gets nothing but the answer whether its origin may ask.
-        _ if preflight && guard.check_host(request.uri(), request.headers()).is_ok() => preflight_response(),
-        Ok(scopes) => {
-            request.extensions_mut().insert(Caller { peer, scopes });
-            next.run(request).await
-        }
-        Err(refusal) => {
-            tracing::warn!(reason = refusal.reason, peer = peer.map(tracing::field::display), "refused a request");
-            refusal.into_response(grpc)
-        }
-    };
-    if !grpc {
-        for (name, value) in HEADERS {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+/// Adds what every answer to a browser carries.
+pub(super) fn secure(response: &mut Response) {
+    static READY_MADE: LazyLock<HeaderMap> = LazyLock::new(|| {
+        // Room for what the answer itself has to say, so that the copy does not grow.
+        let mut headers = HeaderMap::with_capacity(HEADERS.len() * 2);
+        headers.extend(HEADERS);
+        headers
+    });
+    let own = std::mem::replace(response.headers_mut(), READY_MADE.clone());
+    let mut last = None;
+    for (name, value) in own {
+        // Only the first of several values names its header.
+        last = name.or(last);
+        if let Some(name) = last.clone().filter(|name| !READY_MADE.contains_key(name)) {
+            response.headers_mut().append(name, value);
         }
     }
-    guard.allow_origin(origin.as_ref(), &mut response);
-    response
 }
 
-fn preflight_response() -> Response {
+/// What a preflight is answered.
+pub(super) fn preflight_response() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
@@ -199,7 +207,10 @@ fn preflight_response() -> Response {
 }
 
 impl Refusal {
-    fn into_response(self, grpc: bool) -> Response {
+    /// The refusal as an answer, written down.
+    pub(super) fn into_response(self, grpc: bool, caller: Option<&Caller>) -> Response {
+        let peer = caller.and_then(|caller| caller.peer).map(tracing::field::display);
+        tracing::warn!(reason = self.reason, peer, "refused a request");
         if grpc && self.http != StatusCode::UNSUPPORTED_MEDIA_TYPE {
             return status(self.code, self.reason, self.message, ErrorDetails::new()).into_http();
         }
@@ -208,6 +219,15 @@ impl Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// Nothing, or a colon and digits.
+fn is_port(text: &[u8]) -> bool {
+    match text {
+        [] => true,
+        [b':', digits @ ..] => matches!(digits.len(), 1..=5) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
     }
 }
 

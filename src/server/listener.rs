@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{either::Either, sync::CancellationToken};
 use tonic::transport::server::Connected;
 
-use crate::telemetry::Metrics;
+use crate::{config::Scopes, grpc::Caller, telemetry::Metrics};
 
 /// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.
 const FIRST_BYTES_LIMIT: Duration = Duration::from_secs(10);
@@ -35,16 +35,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Io = Either<TcpStream, TlsStream<TcpStream>>;
 
-/// The address of whoever connected.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
 /// One connection, plain or TLS. It holds its place in the limit for as long as it lives.
 pub(crate) struct Connection {
     io: Io,
     /// What was read to find out which protocol is spoken; it is read once more by whoever speaks it.
     first: Bytes,
-    peer: Peer,
+    peer: SocketAddr,
     _place: OwnedSemaphorePermit,
 }
 
@@ -78,7 +74,7 @@ pub(super) fn connections(
                 match greet(io, tls).await {
                     // The server may have stopped taking connections meanwhile.
                     Ok((io, first)) => {
-                        let connection = Connection { io, first, peer: Peer(peer), _place: place };
+                        let connection = Connection { io, first, peer, _place: place };
                         drop(ready.send(Ok(connection)).await);
                     }
                     Err(error) => tracing::debug!(%error, "a connection came to nothing"),
@@ -128,10 +124,11 @@ fn prove_alive(io: &TcpStream) -> io::Result<()> {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Peer;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> Peer {
-        self.peer
+    /// Each request is given this. What its caller may do, the guard finds out.
+    fn connect_info(&self) -> Caller {
+        Caller { peer: Some(self.peer), scopes: Scopes::NONE }
     }
 }
 

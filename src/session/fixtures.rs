@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Change, Part, Recorded, Session, breakpoint::Spec, trace::Reported, verb::Reach};
 use crate::event::{
-    Accepts, AgentId, Answer, Details, Effect, Ended, Event, EventType, Form, Moment, Payload, Report, RunId, Seq,
-    Timestamp, Verb,
+    Accepts, AgentId, Answer, Effect, Ended, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
+    Verb,
 };
 
 /// A log event with the given JSON.
@@ -35,7 +35,7 @@ pub(crate) fn report(kind: EventType, run: &str) -> Report {
         parent_id: None,
         name: None,
         start: None,
-        details: Details::default(),
+        details: None,
         effect: Effect::Unknown,
         match_key: None,
         accepts: Accepts::default(),

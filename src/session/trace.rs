@@ -15,7 +15,7 @@ use super::{
 use crate::{
     content::digest::Digest,
     event::{
-        Accepts, Answer, Decision, Details, Effect, Event, EventType, Form, Moment, Origin, Payload, Report, Role, Seq,
+        Accepts, Answer, Decision, Effect, Event, EventType, Form, Moment, Origin, Payload, Report, Role, Seq,
         Surroundings,
     },
 };
@@ -96,7 +96,7 @@ impl Session {
             Role::Neither => None,
         });
         let likeness = if opens { likeness(report.kind, report.name.as_deref(), &report.data) } else { 0 };
-        let tokens = report.details.tokens();
+        let tokens = report.details.as_ref().map_or(0, |details| details.tokens());
         let depth = run.map_or(u32::from(report.parent_id.is_some()), |run| {
             run.lineage.depth(node_id.as_ref(), report.parent_id.as_ref())
         });
@@ -123,7 +123,7 @@ impl Session {
             parent_id: report.parent_id,
             name: report.name,
             start: report.start.unwrap_or(now.wall),
-            details: (report.details != Details::default()).then(|| Box::new(report.details)),
+            details: report.details,
             effect: report.effect,
             match_key: report.match_key,
             accepts: report.accepts,

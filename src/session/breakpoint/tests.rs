@@ -113,7 +113,7 @@ fn budgets_count_events_tokens_and_work_of_the_run() {
         let mut driver = running(when(condition));
         let spend = |tokens| {
             let details = crate::event::Details { input_tokens: Some(tokens), ..Default::default() };
-            Report { details, ..report(EventType::Response, "") }
+            Report { details: Some(Box::new(details)), ..report(EventType::Response, "") }
         };
         driver.trace(spend(60));
         driver.trace(spend(40));
