@@ -318,6 +318,11 @@ impl Debugger {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
+    /// Tasks that run in this process.
+    pub(crate) fn task_count(&self) -> usize {
+        self.0.runtime.metrics().num_alive_tasks()
+    }
+
     /// Whether the service drains.
     pub(crate) fn is_closing(&self) -> bool {
         self.0.is_closing()

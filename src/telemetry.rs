@@ -110,6 +110,7 @@ pub(crate) struct Metrics {
     observers: Gauge,
     agents: Gauge,
     retained_bytes: Gauge,
+    tasks: Gauge,
     lag: Gauge<u64, AtomicU64>,
     hold_ends: Family<Ending, Counter>,
     hold_seconds: Histogram,
@@ -134,6 +135,7 @@ impl Metrics {
             observers: Gauge::default(),
             agents: Gauge::default(),
             retained_bytes: Gauge::default(),
+            tasks: Gauge::default(),
             lag: Gauge::default(),
             hold_ends: Family::default(),
             hold_seconds: Histogram::new(HOLD_BUCKETS),
@@ -168,6 +170,11 @@ impl Metrics {
             "Events retained, as the limits count",
             Unit::Bytes,
             self.retained_bytes.clone(),
+        );
+        registry.register(
+            "tasks",
+            "Tasks that run: connections, timers, and a few of the service's own",
+            self.tasks.clone(),
         );
         registry.register("refused_connections", "Connections over the limit", self.refused_connections.clone());
         registry.register_with_unit("rpc", "Time to answer, holds included", Unit::Seconds, self.rpc_seconds.clone());
@@ -216,9 +223,10 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads, with what is measured only when somebody asks.
-    pub(crate) fn render(&self, agents: usize, retained_bytes: usize, lag: u64) -> String {
+    pub(crate) fn render(&self, agents: usize, retained_bytes: usize, lag: u64, tasks: usize) -> String {
         self.agents.set(i64::try_from(agents).unwrap_or(i64::MAX));
         self.retained_bytes.set(i64::try_from(retained_bytes).unwrap_or(i64::MAX));
+        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
         self.lag.set(lag);
         let mut text = String::new();
         // Writing into a String does not fail.

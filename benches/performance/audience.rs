@@ -78,6 +78,28 @@ impl Audience {
         Self::ask(address, &http1::request("GET", &path, b""), size, Stream::Sse).await
     }
 
+    /// Has a debugger join over SSE that leaves the agent running.
+    pub(crate) async fn running(address: SocketAddr, agent: &str) -> Self {
+        let path = format!("/agent/{agent}/debug/events?pause_on_attach=false");
+        Self::ask(address, &http1::request("GET", &path, b""), 1, Stream::Sse).await
+    }
+
+    /// Has `size` observers join at once, and waits for none of them.
+    pub(crate) async fn flood(address: SocketAddr, agent: &str, size: usize, how: Stream) -> Self {
+        let mut streams = Vec::new();
+        for _ in 0..size {
+            let stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            streams.push(stream);
+        }
+        let (count, mut members, request) = (Arc::new(Count::default()), JoinSet::new(), request(agent, how));
+        for mut stream in streams {
+            stream.write_all(&request).await.unwrap();
+            members.spawn(member(stream, Counter::new(how), count.clone()));
+        }
+        Self { count, _members: members }
+    }
+
     async fn ask(address: SocketAddr, request: &[u8], size: usize, how: Stream) -> Self {
         let (count, mut members) = (Arc::new(Count::default()), JoinSet::new());
         for _ in 0..size {

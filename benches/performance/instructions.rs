@@ -4,14 +4,15 @@
 //! number of times: the difference of the two counts is free of start and end. Only instructions of the program are
 //! counted, not the kernel's.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
     audience::{self, Audience, Stream},
     load::{self, Calls, Connection, Until, Width},
     machine, payload,
-    process::{Beside, Process, Program},
+    process::{Process, Program},
 };
+use serde::{Deserialize, Serialize};
 
 /// What is asked, and how one asks it.
 #[derive(Clone, Debug)]
@@ -59,18 +60,62 @@ pub(crate) fn hot_paths(server: &Program) -> Vec<Case> {
     ]
 }
 
-/// A payload in one form: over gRPC, or over HTTP where there is none.
-pub(crate) fn trace_calls(form: Option<payload::Form>, bytes: usize) -> Calls {
-    let (data, agents) = (payload::data(bytes), ["agent".to_owned()]);
-    match form {
-        Some(form) => Calls::grpc_traces(&agents, &data, form),
-        None => Calls::http_traces(&agents, &data),
-    }
+/// Where the figures are kept.
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.json");
+/// More than this is a regression.
+const MAX_GROWTH: f64 = 1.05;
+
+/// The figures that are kept, and the compiler that they are of.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    rustc: String,
+    instructions: BTreeMap<String, u64>,
 }
 
-/// The server that a Trace is compared with.
-pub(crate) fn beside(form: Option<payload::Form>) -> Program {
-    Program::Beside(if form.is_some() { Beside::Tonic } else { Beside::Axum })
+/// Counts the hot paths and compares them with what is kept, or keeps them. Says whether none grew.
+pub(crate) fn compare(server: &Program, update: bool) -> bool {
+    assert!(available(), "valgrind is not installed");
+    let cases = hot_paths(server);
+    let counted = count(&cases).into_iter().map(|counted| counted.round() as u64);
+    let now = Kept {
+        rustc: machine::rustc(),
+        instructions: cases.iter().map(|case| case.name.clone()).zip(counted).collect(),
+    };
+    if update {
+        let text = serde_json::to_string_pretty(&now).unwrap();
+        fs::write(FIGURES, text + "\n").unwrap();
+        return true;
+    }
+    let kept: Kept = serde_json::from_str(&fs::read_to_string(FIGURES).unwrap()).unwrap();
+    let mut passed = true;
+    println!("\n| instructions | kept | now | |\n|---|---|---|---|");
+    for (name, now) in &now.instructions {
+        let verdict = match kept.instructions.get(name) {
+            None => "NEW: keep it".to_owned(),
+            Some(kept) => {
+                let ratio = *now as f64 / *kept as f64;
+                let verdict = if ratio > MAX_GROWTH { " GREW" } else { "" };
+                format!("{:+.1} %{verdict}", (ratio - 1.0) * 100.0)
+            }
+        };
+        passed &= verdict.ends_with('%');
+        println!("| {name} | {} | {now} | {verdict} |", kept.instructions.get(name).copied().unwrap_or_default());
+    }
+    if passed {
+        return true;
+    }
+    println!(
+        "\nA figure grew by more than 5 %, or is not kept yet. Where that is meant, keep the new ones: add --update."
+    );
+    if kept.rustc != now.rustc {
+        println!(
+            "The kept figures are of {}, this is {}: it may be the compiler. Count the last good commit with this one, \
+             keep its figures (--update), and compare again.",
+            kept.rustc, now.rustc
+        );
+    }
+    println!("`callgrind_annotate target/tmp/callgrind/<name>` says where instructions go.");
+    false
 }
 
 /// Instructions of each case, per time that it was asked.

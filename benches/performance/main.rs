@@ -1,4 +1,9 @@
 //! The benchmark: `cargo bench` measures agent-debugger beside bare servers made of the same libraries.
+//!
+//! Servers are processes of their own: the one that is measured, and this program again as those that it is compared
+//! with. Load is raw bytes, written and counted by `load` and `audience`; a full client would cost more than what is
+//! measured. `instructions` counts where a clock is too coarse, `samples` keeps what is not spoiled, `report` writes
+//! `docs/performance.md`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
@@ -10,10 +15,16 @@ mod instructions;
 mod load;
 mod machine;
 mod payload;
+mod plot;
 mod process;
+mod report;
+mod run;
+mod samples;
+mod scenario;
+mod soak;
 mod stats;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -23,7 +34,7 @@ use process::{Beside, Program};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Measures agent-debugger.
+/// Measures agent-debugger, and writes the figures of docs/performance.md.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -31,6 +42,9 @@ struct Args {
     /// The server to measure, instead of the one that was built with this.
     #[arg(long, global = true, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_agent-debugger"))]
     server: PathBuf,
+    /// Measures the ends of each scale, once, in about a minute, and writes nothing.
+    #[arg(long)]
+    quick: bool,
     /// Given by cargo.
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -38,40 +52,37 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Counts the instructions of the hot paths.
-    Instructions,
+    /// Counts the instructions of the hot paths and compares them with benches/instructions.json.
+    Instructions {
+        /// Writes the file anew instead.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Lets agents and subscribers come and go, and fails where anything is left behind.
+    Soak {
+        /// For how long, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Is one of the servers to compare with.
     #[command(hide = true)]
     Serve { beside: Beside },
 }
 
-fn main() {
+fn main() -> ExitCode {
     let args = Args::parse();
     let server = Program::Debugger(args.server, Vec::new());
-    match args.what {
-        Some(What::Serve { beside }) => beside::serve(beside),
-        Some(What::Instructions) => {
-            let mut cases = Vec::new();
-            for form in [Some(payload::Form::Json), Some(payload::Form::Struct), None] {
-                for bytes in [300, 4096] {
-                    let work = instructions::Work::Calls(instructions::trace_calls(form, bytes));
-                    for program in [server.clone(), instructions::beside(form)] {
-                        cases.push(instructions::Case {
-                            name: format!(
-                                "{:?} {bytes} {}",
-                                form,
-                                if matches!(program, Program::Beside(_)) { "bare" } else { "ours" }
-                            ),
-                            program,
-                            work: work.clone(),
-                            times: [200, 1200],
-                        });
-                    }
-                }
-            }
-            instructions::count(&cases);
-            instructions::count(&instructions::hot_paths(&server));
+    let passed = match args.what {
+        Some(What::Serve { beside }) => {
+            beside::serve(beside);
+            true
         }
-        None => {}
-    }
+        Some(What::Instructions { update }) => instructions::compare(&server, update),
+        Some(What::Soak { seconds }) => soak::run(&server, seconds),
+        None => {
+            run::run(server, args.quick);
+            true
+        }
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

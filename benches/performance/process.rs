@@ -35,17 +35,12 @@ pub(crate) enum Beside {
 }
 
 /// The limits that a benchmark needs, beside those of its own.
-const FLAGS: [&str; 10] = [
-    "--listen",
-    "127.0.0.1:0",
-    "--max-agents",
-    "20000",
-    "--max-connections",
-    "4096",
-    "--max-subscribers-per-agent",
-    "2048",
-    "--max-bytes",
-    "8GiB",
+const FLAGS: [[&str; 2]; 5] = [
+    ["--listen", "127.0.0.1:0"],
+    ["--max-agents", "20000"],
+    ["--max-connections", "4096"],
+    ["--max-subscribers-per-agent", "2048"],
+    ["--max-bytes", "8GiB"],
 ];
 
 /// A running server. It is stopped when dropped.
@@ -131,7 +126,8 @@ fn command(program: &Program) -> Command {
     match program {
         Program::Debugger(path, flags) => {
             let mut command = Command::new(path);
-            command.args(FLAGS).args(flags);
+            let own = |flag: &[&str; 2]| flags.iter().any(|own| own == flag[0]);
+            command.args(FLAGS.iter().filter(|flag| !own(flag)).flatten()).args(flags);
             command
         }
         Program::Beside(beside) => {

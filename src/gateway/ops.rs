@@ -29,6 +29,6 @@ pub(crate) async fn readyz(State(operations): State<Operations>) -> Result<&'sta
 
 /// The metrics, in the text that Prometheus reads.
 pub(crate) async fn metrics(State(Operations { debugger, metrics }): State<Operations>) -> impl IntoResponse {
-    let text = metrics.render(debugger.agent_count(), debugger.bytes(), debugger.max_lag());
+    let text = metrics.render(debugger.agent_count(), debugger.bytes(), debugger.max_lag(), debugger.task_count());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
