@@ -10,6 +10,7 @@ pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod run;
+mod scan;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ pub(crate) mod agent;
 pub(crate) mod breakpoints;
 pub(crate) mod error;
 mod page;
+mod records;
 pub(crate) mod runs;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -73,6 +74,8 @@ pub(crate) struct Shared {
     imports: Arc<Semaphore>,
     /// Places for files that are written.
     exports: Arc<Semaphore>,
+    /// Bytes of the spans that subscribers share, in all.
+    pub(crate) span_bytes: AtomicUsize,
     ids: AtomicU64,
     closing: AtomicBool,
     started: Instant,
@@ -110,6 +113,7 @@ impl Debugger {
             bytes: AtomicUsize::new(0),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+            span_bytes: AtomicUsize::new(0),
             ids: AtomicU64::new(1),
             closing: AtomicBool::new(false),
             started: Instant::now(),
@@ -282,24 +286,7 @@ impl Debugger {
         from: Option<ResumeToken>,
         most: usize,
     ) -> Result<Page, Error> {
-        let records = self.with_known(id, |_, state| {
-            let (start, end) = (state.log.start(), state.log.end());
-            let start = match &from {
-                None => start,
-                Some(token) if token.epoch != *state.session.epoch() || token.offset < start || token.offset > end => {
-                    return Err(Error::NotRetained);
-                }
-                Some(token) => token.offset,
-            };
-            let mut records = Vec::new();
-            state.log.read(start, usize::MAX, &mut records);
-            Ok(records)
-        });
-        match records {
-            Some(records) => Ok(Page::cut(records?, run, most)),
-            None if from.is_some() => Err(Error::NotRetained),
-            None => Ok(Page::default()),
-        }
+        Ok(Page::cut(self.records(id, from)?, run, most))
     }
 
     /// How far the slowest subscriber of any agent is behind, in log entries; for the metrics.

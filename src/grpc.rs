@@ -18,12 +18,12 @@ use tonic_types::ErrorDetails;
 
 use crate::{
     config::{Scope, Scopes},
-    convert::{breakpoint, frame, request, response, run},
+    convert::{breakpoint, frame, payload::Checked, request, response, run},
     debugger::{Debugger, Page, error::Error},
     export::write::Writer,
     proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
     session,
-    subscription::{Frame, Subscription},
+    subscription::Subscription,
 };
 
 /// The largest piece of a file in one message: well below the smallest limit that clients have.
@@ -86,9 +86,10 @@ impl Service {
         caller: Caller,
         deadline: Option<Duration>,
         request: proto::TraceRequest,
+        checked: Checked,
     ) -> impl Future<Output = Result<proto::TraceResponse, Status>> + Send + '_ {
         let has_payload = request.payload.is_some();
-        let traced = caller.may(Scope::Ingest).and_then(|()| Ok(request::trace(request)?));
+        let traced = caller.may(Scope::Ingest).and_then(|()| Ok(request::trace(request, checked)?));
         async move { self.answer(traced?, has_payload, deadline).await }
     }
 
@@ -204,7 +205,7 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 impl DebuggerService for Service {
     async fn trace(&self, request: Request<proto::TraceRequest>) -> Result<Response<proto::TraceResponse>, Status> {
         let (caller, deadline) = (caller(&request), deadline(request.metadata()));
-        Ok(Response::new(self.record(caller, deadline, request.into_inner()).await?))
+        Ok(Response::new(self.record(caller, deadline, request.into_inner(), Checked::No).await?))
     }
 
     async fn step(&self, request: Request<proto::StepRequest>) -> Result<Response<proto::StepResponse>, Status> {
@@ -460,22 +461,20 @@ fn chunks(requests: Streaming<proto::ImportRequest>) -> impl Stream<Item = Resul
 /// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows
 /// a drain from an end of the story.
 fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame, Status>> + Send {
-    let start = (Some(subscription), Vec::new().into_iter());
-    stream::unfold(
-        start,
-        |(mut subscription, mut frames): (Option<Subscription>, std::vec::IntoIter<Frame>)| async move {
-            loop {
-                if let Some(next) = frames.next() {
-                    return Some((Ok(frame::grpc(&next)), (subscription, frames)));
-                }
-                let mut batch = Vec::new();
-                if !subscription.as_mut()?.next(&mut batch).await {
-                    return Some((Err(Error::ShuttingDown.into()), (None, Vec::new().into_iter())));
-                }
-                frames = batch.into_iter();
-            }
-        },
-    )
+    let batches = stream::unfold(Some(subscription), |mut subscription| async move {
+        let mut frames = Vec::new();
+        match subscription.as_mut()?.next(&mut frames).await {
+            true => Some((Ok(frames), subscription)),
+            false => Some((Err(Error::ShuttingDown), None)),
+        }
+    });
+    batches.flat_map(|batch| {
+        let (frames, end) = match batch {
+            Ok(frames) => (frames, None),
+            Err(error) => (Vec::new(), Some(Err(error.into()))),
+        };
+        stream::iter(frames.into_iter().flat_map(|next| frame::grpc(&next)).map(Ok).chain(end))
+    })
 }
 
 #[cfg(test)]

@@ -77,16 +77,13 @@ impl<T> Encoded<T> {
 }
 
 /// An entry at its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) offset: Offset,
     /// The incarnation that it belongs to.
     pub(crate) epoch: Arc<str>,
     pub(crate) entry: Entry,
 }
-
-/// A record as readers share it.
-pub(crate) type SharedRecord = Arc<Encoded<Record>>;
 
 /// An agent's log. Offsets are never used twice, cleared or not.
 pub(crate) trait Log: Send {
@@ -100,7 +97,7 @@ pub(crate) trait Log: Send {
     fn start(&self) -> Offset;
 
     /// Adds up to `most` records from `from` on to `into`; from the oldest, where `from` is gone.
-    fn read(&self, from: Offset, most: usize, into: &mut Vec<SharedRecord>);
+    fn read(&self, from: Offset, most: usize, into: &mut Vec<Record>);
 
     /// Drops the oldest event, and the endings that follow it, and returns the event and the bytes that went.
     fn trim(&mut self) -> Option<(Arc<Event>, usize)>;

@@ -4,6 +4,8 @@
 //! a [`Frame::Gap`]. The log comes first; position and state are snapshots that are sent once the cursor is at the
 //! end, and only where they differ from what was sent before.
 
+pub(crate) mod spans;
+
 use std::{
     fmt,
     str::FromStr,
@@ -15,11 +17,12 @@ use std::{
 
 use tokio::sync::watch;
 
+use self::spans::{SharedSpan, Span};
 use crate::{
     debugger::{Agent, Snapshot, agent::State, error::Error},
     event::{RunId, Seq},
     session::{Part, Position},
-    store::{Encoded, Entry, Offset, Record, SharedRecord},
+    store::{Encoded, Offset, Record},
 };
 
 /// The records in one batch at most, and the payload bytes after which it is full.
@@ -72,11 +75,16 @@ pub(crate) struct Subscribe {
 /// What a subscriber is told.
 #[derive(Debug)]
 pub(crate) enum Frame {
-    Record(SharedRecord),
+    /// What the log holds, in order.
+    Span(SharedSpan),
     Position(Position, ResumeToken),
     State(Arc<Encoded<Snapshot>>, ResumeToken),
     Cleared(ResumeToken),
-    Gap { from: Seq, to: Seq, at: ResumeToken },
+    Gap {
+        from: Seq,
+        to: Seq,
+        at: ResumeToken,
+    },
 }
 
 /// A subscription. Dropping it leaves the agent.
@@ -175,7 +183,7 @@ impl Subscription {
             self.told = (state.session.position(), state.session.dropped());
             frames.push(Frame::Position(self.told.0, self.token()));
         }
-        self.read_log(&state, frames);
+        self.read_log(&mut state, frames);
         if self.cursor.load(Ordering::Relaxed) < state.log.end().0 {
             return true;
         }
@@ -194,7 +202,7 @@ impl Subscription {
         false
     }
 
-    fn read_log(&mut self, state: &State, frames: &mut Vec<Frame>) {
+    fn read_log(&mut self, state: &mut State, frames: &mut Vec<Frame>) {
         let (cursor, start) = (Offset(self.cursor.load(Ordering::Relaxed)), state.log.start());
         if cursor < start {
             let first = state.session.first();
@@ -208,22 +216,28 @@ impl Subscription {
                 frames.push(Frame::Gap { from: Seq(from), to: Seq(first - 1), at: self.token() });
             }
         }
-        let mut batch = Vec::new();
-        state.log.read(cursor.max(start), MAX_BATCH, &mut batch);
-        let mut bytes = 0;
-        for record in batch {
-            if bytes >= FULL_BATCH_BYTES {
-                break;
-            }
-            bytes += record.value.entry.bytes();
-            self.cursor.store(record.value.offset.0 + 1, Ordering::Relaxed);
-            if let Entry::Event(event) = &record.value.entry {
-                self.seen = Some(event.seq);
-            }
-            if self.run.as_ref().is_none_or(|run| record.value.entry.run_id() == run) {
-                frames.push(Frame::Record(record));
+        let (mut cursor, mut records, mut bytes) = (cursor.max(start), 0, 0);
+        while cursor < state.log.end() && records < MAX_BATCH && bytes < FULL_BATCH_BYTES {
+            let span = self.span(state, cursor);
+            cursor = span.value.next;
+            self.seen = span.value.seen.or(self.seen);
+            bytes += span.value.bytes;
+            records += span.value.records.len().max(1);
+            if !span.value.records.is_empty() {
+                frames.push(Frame::Span(span));
             }
         }
+        self.cursor.store(cursor.0, Ordering::Relaxed);
+    }
+
+    /// The records from here on: shared with all other readers, but by those who only want one run.
+    fn span(&self, state: &mut State, from: Offset) -> SharedSpan {
+        let Some(run) = &self.run else {
+            return state.spans.at(&*state.log, from, &self.agent.shared.span_bytes);
+        };
+        let mut span = Span::read(&*state.log, from);
+        span.records.retain(|record| record.entry.run_id() == run);
+        SharedSpan::new(Encoded::new(span))
     }
 
     /// Where the stream stands now.

@@ -1,40 +1,67 @@
 //! Frames of the two streams: each is encoded once for all its readers, whatever their number.
 
-use std::fmt::Write;
+use std::io::Write;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use prost::Message;
 use serde_json::value::RawValue;
 
 use super::{json, response, run};
 use crate::{
     proto::{self, EncodedFrame, events_response::Frame as WireFrame, json as shape},
-    store::{Entry, Record, SharedRecord, Wire},
+    store::{Entry, Record, Wire},
     subscription::{Frame, ResumeToken},
 };
 
+/// Messages of gRPC: one of this reader's own, or many that all readers share.
+pub(crate) struct EncodedFrames {
+    own: Option<EncodedFrame>,
+    /// One after the other, each behind its length in four bytes.
+    shared: Bytes,
+}
+
+/// How many bytes a length takes.
+const LENGTH: usize = 4;
+
+impl Iterator for EncodedFrames {
+    type Item = EncodedFrame;
+
+    fn next(&mut self) -> Option<EncodedFrame> {
+        if let Some(own) = self.own.take() {
+            return Some(own);
+        }
+        let length = u32::from_be_bytes(*self.shared.first_chunk::<LENGTH>()?);
+        self.shared.advance(LENGTH);
+        Some(EncodedFrame { shared: self.shared.split_to(length as usize), resume_token: String::new() })
+    }
+}
+
+impl From<EncodedFrame> for EncodedFrames {
+    fn from(own: EncodedFrame) -> Self {
+        Self { own: Some(own), shared: Bytes::new() }
+    }
+}
+
 /// A frame as gRPC sends it.
-pub(crate) fn grpc(frame: &Frame) -> EncodedFrame {
-    let own = |frame, token: &ResumeToken| EncodedFrame {
-        shared: encode(frame, String::new()),
-        resume_token: token.to_string(),
+pub(crate) fn grpc(frame: &Frame) -> EncodedFrames {
+    let own = |frame, token: &ResumeToken| {
+        EncodedFrame { shared: encode(frame, String::new()), resume_token: token.to_string() }.into()
     };
     match frame {
-        Frame::Record(record) => {
-            let shared = record.encoded(Wire::Grpc, |record| {
-                let frame = match &record.entry {
-                    Entry::Event(event) => WireFrame::Event(response::event(event)),
-                    Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
-                    Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
-                };
-                encode(frame, ResumeToken::of(record).to_string())
+        Frame::Span(span) => {
+            let shared = span.encoded(Wire::Grpc, |span| {
+                let mut bytes = Vec::with_capacity(span_capacity(&span.records));
+                for record in &span.records {
+                    grpc_record(record, &mut bytes);
+                }
+                bytes.into()
             });
-            EncodedFrame { shared: shared.clone(), resume_token: String::new() }
+            EncodedFrames { own: None, shared: shared.clone() }
         }
         Frame::State(snapshot, token) => {
             let shared = snapshot
                 .encoded(Wire::Grpc, |snapshot| encode(WireFrame::State(response::state(snapshot)), String::new()));
-            EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }
+            EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }.into()
         }
         Frame::Position(at, token) => {
             own(WireFrame::Position(proto::Position { position: at.position, total: at.total }), token)
@@ -53,7 +80,13 @@ fn encode(frame: WireFrame, resume_token: String) -> Bytes {
 /// Everything in a frame is JSON on one line, or a token of hexadecimal digits: agent text cannot break out of it.
 pub(crate) fn sse(frame: &Frame) -> Bytes {
     match frame {
-        Frame::Record(record) => record.encoded(Wire::Sse, sse_record).clone(),
+        Frame::Span(span) => span
+            .encoded(Wire::Sse, |span| {
+                let mut bytes = Vec::with_capacity(span_capacity(&span.records));
+                span.records.iter().for_each(|record| sse_record(record, &mut bytes));
+                bytes.into()
+            })
+            .clone(),
         Frame::State(snapshot, _) => snapshot
             .encoded(Wire::Sse, |snapshot| lines(Some("state"), None, &shape::state(response::state(snapshot))))
             .clone(),
@@ -63,33 +96,57 @@ pub(crate) fn sse(frame: &Frame) -> Bytes {
     }
 }
 
-fn sse_record(record: &Record) -> Bytes {
+/// About what a span takes once encoded, so that it is written into one piece of memory.
+fn span_capacity(records: &[Record]) -> usize {
+    records.iter().map(|record| record.entry.bytes() + 256).sum()
+}
+
+fn grpc_record(record: &Record, into: &mut Vec<u8>) {
+    let frame = match &record.entry {
+        Entry::Event(event) => WireFrame::Event(response::event(event)),
+        Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
+        Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
+    };
+    let message = proto::EventsResponse { frame: Some(frame), resume_token: ResumeToken::of(record).to_string() };
+    // An event is at most as large as a message may be, which is far below what four bytes count.
+    into.extend_from_slice(&(message.encoded_len() as u32).to_be_bytes());
+    message.encode_raw(into);
+}
+
+fn sse_record(record: &Record, into: &mut Vec<u8>) {
     let token = ResumeToken::of(record);
     match &record.entry {
-        Entry::Event(event) => lines(None, Some(&token), &json::event(event)),
-        Entry::Ended(ended) => lines(Some("decision"), Some(&token), &json::decision_made(ended)),
-        Entry::Forked(forked) => lines(Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked))),
+        Entry::Event(event) => write_lines(into, None, Some(&token), &json::event(event)),
+        Entry::Ended(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
+        Entry::Forked(forked) => {
+            write_lines(into, Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked)));
+        }
     }
 }
 
 fn lines(name: Option<&str>, token: Option<&ResumeToken>, data: &impl serde::Serialize) -> Bytes {
-    let mut text = String::new();
-    // Writing into a String does not fail, and neither does serializing what holds no map with odd keys.
+    let mut bytes = Vec::new();
+    write_lines(&mut bytes, name, token, data);
+    bytes.into()
+}
+
+fn write_lines(into: &mut Vec<u8>, name: Option<&str>, token: Option<&ResumeToken>, data: &impl serde::Serialize) {
+    // Writing into memory does not fail, and neither does serializing what holds no map with odd keys.
     if let Some(name) = name {
-        let _ = writeln!(text, "event: {name}");
+        let _ = writeln!(into, "event: {name}");
     }
     if let Some(token) = token {
-        let _ = writeln!(text, "id: {token}");
+        let _ = writeln!(into, "id: {token}");
     }
-    let json = serde_json::to_string(data).unwrap_or_default();
-    let _ = write!(text, "data: {json}\n\n");
-    text.into()
+    into.extend_from_slice(b"data: ");
+    let _ = serde_json::to_writer(&mut *into, data);
+    into.extend_from_slice(b"\n\n");
 }
 
 /// An event's frame with the ending of its hold joined in, as a page of the record shows it.
-pub(crate) fn joined(event: &SharedRecord, ended: Option<&SharedRecord>) -> Option<Box<RawValue>> {
-    let Entry::Event(event) = &event.value.entry else { return None };
-    let decision = ended.and_then(|record| match &record.value.entry {
+pub(crate) fn joined(event: &Record, ended: Option<&Record>) -> Option<Box<RawValue>> {
+    let Entry::Event(event) = &event.entry else { return None };
+    let decision = ended.and_then(|record| match &record.entry {
         Entry::Ended(ended) => Some(json::decision_made(ended)),
         Entry::Event(_) | Entry::Forked(_) => None,
     });

@@ -1,114 +1,43 @@
 //! Payloads: JSON text and protobuf Structs, checked and turned into one another.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use memchr::memchr2;
 use prost_types::{Struct, Value, value::Kind};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
+use super::scan::{Hints, scan};
 use crate::{
-    content::depth,
     debugger::error::Error,
     event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
     proto::json::AsJson,
 };
 
-/// What a payload may say about its event, at its top level.
-#[derive(Debug, Default)]
-pub(super) struct Hints {
-    pub(super) node_id: Option<String>,
-    pub(super) parent_id: Option<String>,
-    pub(super) name: Option<String>,
-    tool: Option<String>,
-    function: Option<String>,
-}
-
-impl Hints {
-    /// Those of a Struct.
-    fn of_struct(data: &Struct) -> Self {
-        let hint = |key| match data.fields.get(key)?.kind.as_ref()? {
-            Kind::StringValue(text) => Some(text.clone()),
-            _ => None,
-        };
-        Self {
-            node_id: hint("node_id"),
-            parent_id: hint("parent_id"),
-            name: hint("name"),
-            tool: hint("tool"),
-            function: hint("function"),
-        }
-    }
-
-    /// The step's name, under the keys that agents use for it.
-    pub(super) fn any_name(&mut self) -> Option<String> {
-        self.name.take().or(self.tool.take()).or(self.function.take())
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Key {
-    NodeId,
-    ParentId,
-    Name,
-    Tool,
-    Function,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Hints {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Hints;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Hints, A::Error> {
-                let mut hints = Hints::default();
-                while let Some(key) = map.next_key()? {
-                    let hint = match key {
-                        Key::NodeId => &mut hints.node_id,
-                        Key::ParentId => &mut hints.parent_id,
-                        Key::Name => &mut hints.name,
-                        Key::Tool => &mut hints.tool,
-                        Key::Function => &mut hints.function,
-                        Key::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    // Anything but a text is data and no hint.
-                    let value: &RawValue = map.next_value()?;
-                    *hint = serde_json::from_str(value.get()).ok();
-                }
-                Ok(hints)
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
+/// Whether a text is known to be JSON: the body that it came in was read already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Yes,
+    No,
 }
 
 /// Takes a JSON object as text: checked whole, kept as it is but for line breaks between tokens.
-pub(super) fn from_json(field: &'static str, text: &str) -> Result<(Payload, Hints), Error> {
+pub(super) fn from_json(field: &'static str, text: &str, checked: Checked) -> Result<(Payload, Hints), Error> {
     if text.len() > MAX_PAYLOAD_BYTES {
         return Err(too_large(field));
     }
-    if depth(text) > MAX_PAYLOAD_DEPTH {
+    let (depth, hints) = scan(text);
+    if depth > MAX_PAYLOAD_DEPTH {
         return Err(Error::invalid(field, format!("must be at most {MAX_PAYLOAD_DEPTH} levels deep")));
     }
-    let hints = serde_json::from_str(text).map_err(|error| {
+    if checked == Checked::No
+        && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
+    {
         let place = format!("line {} column {}", error.line(), error.column());
-        match error.classify() {
-            serde_json::error::Category::Data => Error::invalid(field, "must be a JSON object"),
-            _ => Error::invalid(field, format!("is not valid JSON at {place}")),
-        }
-    })?;
+        return Err(Error::invalid(field, format!("is not valid JSON at {place}")));
+    }
+    if !text.trim_start().starts_with('{') {
+        return Err(Error::invalid(field, "must be a JSON object"));
+    }
     // A line break inside of a string is escaped; any other is space, and a frame of SSE is one line.
     let json: Arc<str> = match memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
         true => text.replace(['\n', '\r'], "").into(),
@@ -125,7 +54,22 @@ pub(super) fn from_struct(field: &'static str, data: &Struct) -> Result<(Payload
         return Err(too_large(field));
     }
     // It is JSON on one line, no deeper than prost decodes: we have just written it.
-    Ok((Payload { json: json.into(), form: Form::Struct }, Hints::of_struct(data)))
+    Ok((Payload { json: json.into(), form: Form::Struct }, hints(data)))
+}
+
+/// What a Struct says about its event.
+fn hints(data: &Struct) -> Hints {
+    let hint = |key| match data.fields.get(key)?.kind.as_ref()? {
+        Kind::StringValue(text) => Some(text.clone()),
+        _ => None,
+    };
+    Hints {
+        node_id: hint("node_id"),
+        parent_id: hint("parent_id"),
+        name: hint("name"),
+        tool: hint("tool"),
+        function: hint("function"),
+    }
 }
 
 fn too_large(field: &'static str) -> Error {
@@ -163,9 +107,9 @@ mod tests {
     #[test]
     fn json_is_kept_digit_for_digit() {
         let text = r#"{"n":12345678901234567890123,"f":1.10,"e":1e2,"u":"\u0041","dup":1,"dup":2}"#;
-        let (payload, _) = from_json("data", text).expect("valid");
+        let (payload, _) = from_json("data", text, Checked::No).expect("valid");
         assert_eq!(&*payload.json, text);
-        let (payload, _) = from_json("data", "{\n  \"a\": \"x\\ny\"\r\n}").expect("valid");
+        let (payload, _) = from_json("data", "{\n  \"a\": \"x\\ny\"\r\n}", Checked::No).expect("valid");
         assert_eq!(&*payload.json, r#"{  "a": "x\ny"}"#);
     }
 
@@ -190,7 +134,7 @@ mod tests {
             ("{} x", "not valid JSON"),
             ("", "not valid JSON"),
         ] {
-            let refused = from_json("data", text).expect_err(text).to_string();
+            let refused = from_json("data", text, Checked::No).expect_err(text).to_string();
             assert!(refused.starts_with("data ") && refused.contains(problem), "{text}: {refused}");
         }
         let nan = Value { kind: Some(Kind::NumberValue(f64::NAN)) };
@@ -201,19 +145,11 @@ mod tests {
     #[test]
     fn depth_is_bounded_and_strings_do_not_count() {
         let nested = |depth: usize| format!("{}{}{}", "{\"a\":".repeat(depth - 1), "{}", "}".repeat(depth - 1));
-        assert!(from_json("data", &nested(MAX_PAYLOAD_DEPTH)).is_ok());
-        let refused = from_json("data", &nested(MAX_PAYLOAD_DEPTH + 1)).expect_err("too deep").to_string();
+        assert!(from_json("data", &nested(MAX_PAYLOAD_DEPTH), Checked::No).is_ok());
+        let refused = from_json("data", &nested(MAX_PAYLOAD_DEPTH + 1), Checked::No).expect_err("too deep").to_string();
         assert!(refused.contains("64 levels"), "{refused}");
         let text = format!("{{\"a\":\"{}\"}}", "[".repeat(500));
-        assert!(from_json("data", &text).is_ok());
-        assert!(from_json("data", &nested(100_000)).is_err());
-    }
-
-    #[test]
-    fn hints_are_texts_at_the_top_level() {
-        let text = r#"{"name":5,"tool":"read","deep":{"node_id":"x"},"parent_id":"p\u0041"}"#;
-        let (_, mut hints) = from_json("data", text).expect("valid");
-        assert_eq!(hints.any_name().as_deref(), Some("read"));
-        assert_eq!((hints.node_id.as_deref(), hints.parent_id.as_deref()), (None, Some("pA")));
+        assert!(from_json("data", &text, Checked::No).is_ok());
+        assert!(from_json("data", &nested(100_000), Checked::No).is_err());
     }
 }

@@ -6,7 +6,8 @@ use prost_types::Struct;
 
 use super::{
     from_span, from_timestamp,
-    payload::{Hints, from_json, from_struct},
+    payload::{Checked, from_json, from_struct},
+    scan::Hints,
 };
 use crate::{
     debugger::error::Error,
@@ -37,17 +38,17 @@ pub(crate) fn run_id(text: Option<&str>) -> Result<Option<RunId>, Error> {
     text.map(|text| RunId::parse(text).map_err(|problem| Error::invalid("run_id", problem))).transpose()
 }
 
-pub(crate) fn trace(request: proto::TraceRequest) -> Result<Traced, Error> {
+pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Traced, Error> {
     let agent = agent_id(&request.agent_id)?;
     let kind = event_type("type", request.r#type)?;
     let (data, mut hints) = match &request.payload {
         None => (Payload { json: "{}".into(), form: Form::Json }, Hints::default()),
-        Some(trace_request::Payload::DataJson(text)) => from_json("data", text)?,
+        Some(trace_request::Payload::DataJson(text)) => from_json("data", text, checked)?,
         Some(trace_request::Payload::Data(data)) => from_struct("data", data)?,
     };
     let metadata = match &request.metadata_form {
         None => None,
-        Some(trace_request::MetadataForm::MetadataJson(text)) => Some(from_json("metadata", text)?.0),
+        Some(trace_request::MetadataForm::MetadataJson(text)) => Some(from_json("metadata", text, checked)?.0),
         Some(trace_request::MetadataForm::Metadata(data)) => Some(from_struct("metadata", data)?.0),
     };
     if metadata.as_ref().is_some_and(|metadata| metadata.json.len() + data.json.len() > crate::event::MAX_PAYLOAD_BYTES)
@@ -140,7 +141,7 @@ pub(super) fn payload(data: Option<Data>) -> Result<Option<Payload>, Error> {
     Ok(match data {
         None => None,
         Some(Data::Struct(data)) => Some(from_struct("data", &data)?.0),
-        Some(Data::Json(text)) => Some(from_json("data", &text)?.0),
+        Some(Data::Json(text)) => Some(from_json("data", &text, Checked::No)?.0),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
     event::{self, AgentId, Answer, Ended, Form, Origin, Payload, Seq},
     proto,
     session::{HoldReason, Mode, Position, RunView, breakpoint::label},
-    store::{Entry, SharedRecord},
+    store::{Entry, Record},
 };
 
 /// The largest Struct sent: what came as one in a message of 4 MiB goes back as one.
@@ -76,12 +76,12 @@ pub(crate) fn summary(agent: &AgentId, status: Status) -> proto::AgentSummary {
 }
 
 pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
-    let recorded = |(record, ended): (SharedRecord, Option<SharedRecord>)| proto::RecordedEvent {
-        event: match &record.value.entry {
+    let recorded = |(record, ended): (Record, Option<Record>)| proto::RecordedEvent {
+        event: match &record.entry {
             Entry::Event(recorded) => Some(event(recorded)),
             Entry::Ended(_) | Entry::Forked(_) => None,
         },
-        decision: ended.and_then(|record| match &record.value.entry {
+        decision: ended.and_then(|record| match &record.entry {
             Entry::Ended(ended) => Some(decision_made(ended)),
             Entry::Event(_) | Entry::Forked(_) => None,
         }),

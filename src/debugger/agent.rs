@@ -17,6 +17,7 @@ use crate::{
     event::{Event, Moment, Outcome, Seq, Timestamp},
     session::{Change, Hold, HoldReason, Mode, Part, Recorded, Session},
     store::{Encoded, Entry, Log, memory::MemoryLog},
+    subscription::spans::Spans,
 };
 
 /// One agent. Its state is behind a lock that is held for a step at a time, never while waiting.
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) log: Box<dyn Log>,
     pub(crate) waiters: HashMap<Seq, Waiters>,
     pub(crate) subscribers: HashMap<u64, Arc<AtomicU64>>,
+    /// What they were given last.
+    pub(crate) spans: Spans,
     snapshot: Option<(u64, Arc<Encoded<Snapshot>>)>,
     pub(crate) last_event: Option<Timestamp>,
     /// Counts the times that the last debugger left, so that an old grace knows itself.
@@ -77,6 +80,7 @@ impl Agent {
             log: Box::new(MemoryLog::new(epoch)),
             waiters: HashMap::new(),
             subscribers: HashMap::new(),
+            spans: Spans::default(),
             snapshot: None,
             last_event: None,
             departures: 0,
@@ -139,6 +143,7 @@ impl Agent {
                 Change::Cleared { epoch } => {
                     self.shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
                     state.log.clear(epoch);
+                    state.spans.clear(&self.shared.span_bytes);
                 }
                 Change::Joined(part) => self.shared.metrics.subscriber_came(part),
                 Change::Left(part) => self.shared.metrics.subscriber_went(part),
@@ -180,6 +185,9 @@ impl Agent {
     pub(crate) fn leave(self: &Arc<Self>, id: u64, part: Part) {
         let mut state = self.state.lock();
         state.subscribers.remove(&id);
+        if state.subscribers.is_empty() {
+            state.spans.clear(&self.shared.span_bytes);
+        }
         self.execute(&mut state, [Change::Left(part)]);
         if part == Part::Observer || state.session.debuggers() > 0 {
             return;

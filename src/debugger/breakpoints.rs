@@ -73,16 +73,11 @@ impl Debugger {
 
     /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
     pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec) -> Result<Tested, Error> {
-        let mut records = Vec::new();
-        let read = self.with_known(id, |_, state| state.log.read(state.log.start(), usize::MAX, &mut records));
-        if read.is_none() {
-            return Ok(Tested::default());
-        }
         let began = Instant::now();
         let mut tested = Tested::default();
         let mut hits = 0;
-        for record in records {
-            let Entry::Event(event) = &record.value.entry else { continue };
+        for record in self.records(id, None)? {
+            let Entry::Event(event) = &record.entry else { continue };
             // Breakpoints do not look at what breakpoints log.
             if event.by_breakpoint {
                 continue;

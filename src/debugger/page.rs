@@ -4,32 +4,32 @@ use std::collections::HashMap;
 
 use crate::{
     event::{MAX_PAYLOAD_BYTES, RunId},
-    store::{Entry, SharedRecord},
+    store::{Entry, Record},
     subscription::ResumeToken,
 };
 
 /// A page of the record: each event with the ending of its hold.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    pub(crate) events: Vec<(SharedRecord, Option<SharedRecord>)>,
+    pub(crate) events: Vec<(Record, Option<Record>)>,
     pub(crate) next: Option<ResumeToken>,
 }
 
 impl Page {
-    /// Cuts one page out of what is retained from its start on, joining each event with the ending of its hold.
-    pub(super) fn cut(records: Vec<SharedRecord>, run: Option<&RunId>, most: usize) -> Self {
+    /// Cuts one page out of a record from its start on, joining each event with the ending of its hold.
+    pub(super) fn cut(records: impl Iterator<Item = Record>, run: Option<&RunId>, most: usize) -> Self {
         let mut page = Page::default();
         let mut places = HashMap::new();
         let mut bytes = 0;
         for record in records {
-            if run.is_some_and(|run| record.value.entry.run_id() != run) {
+            if run.is_some_and(|run| record.entry.run_id() != run) {
                 continue;
             }
-            match &record.value.entry {
+            match &record.entry {
                 Entry::Event(event) if page.next.is_none() => {
                     let full = page.events.len() == most || bytes + event.bytes() > MAX_PAYLOAD_BYTES;
                     if full && !page.events.is_empty() {
-                        page.next = Some(ResumeToken::of(&record.value));
+                        page.next = Some(ResumeToken::of(&record));
                         continue;
                     }
                     bytes += event.bytes();

@@ -19,11 +19,8 @@ use crate::{
         Forked, Refusal,
         fork::{self, plan::Plan},
     },
-    store::{Entry, SharedRecord},
+    store::{Entry, Record},
 };
-
-/// Records that are taken at a time.
-const BATCH: usize = 1_024;
 
 /// What a run's import came to.
 #[derive(Debug)]
@@ -38,9 +35,11 @@ impl Debugger {
     /// Makes a fork.
     pub(crate) fn fork(&self, id: &AgentId, spec: fork::Spec, actor: &Arc<str>) -> Result<Arc<Forked>, Error> {
         let missing = || Error::from(Refusal::NoEvent(spec.seq));
-        let source = self.with_known(id, |_, state| source_of(state, &spec)).ok_or_else(missing)?;
-        let (epoch, records) = source?;
-        let plan = Arc::new(Plan::build(&history(&records), spec.clone())?);
+        let run = self.source_of(id, &spec)?;
+        let records = self.records(id, None)?;
+        let epoch = records.epoch().clone();
+        let plan =
+            Arc::new(Plan::build(&history(records.filter(|record| record.entry.run_id() == &run)), spec.clone())?);
         let made = self.with_known(id, |agent, state| {
             // What was cleared meanwhile cannot be forked any more.
             if *state.session.epoch() != epoch {
@@ -64,11 +63,8 @@ impl Debugger {
 
     /// Aligns two runs.
     pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId) -> Result<Comparison, Error> {
-        let records = |run: &RunId| {
-            let records = self.with_known(id, |_, state| records_of(state, run));
-            records.unwrap_or_else(|| Err(Refusal::NoRun(run.clone()).into()))
-        };
-        let (of_left, of_right) = (history(&records(left)?), history(&records(right)?));
+        let of_run = |run: &RunId| Ok::<_, Error>(history(self.records_of(id, run)?.into_iter()));
+        let (of_left, of_right) = (of_run(left)?, of_run(right)?);
         Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
     }
 
@@ -81,16 +77,42 @@ impl Debugger {
         mask: bool,
     ) -> Result<(Writer, OwnedSemaphorePermit), Error> {
         let place = self.0.exports.clone().try_acquire_owned().map_err(|_| Error::TooManyExports(MAX_EXPORTS))?;
-        let taken = self.with_known(id, |_, state| {
-            let view = state.session.run_view(run).ok_or_else(|| Refusal::NoRun(run.clone()))?;
-            Ok::<_, Error>((view, records_of(state, run)?))
-        });
-        let (view, records) = taken.unwrap_or_else(|| Err(Refusal::NoRun(run.clone()).into()))?;
-        // A fork that was not started yet, or a run whose events are gone.
-        if !records.iter().any(|record| matches!(record.value.entry, Entry::Event(_))) {
-            return Err(Refusal::NoRun(run.clone()).into());
-        }
+        let records = self.records_of(id, run)?;
+        let view = self.with_known(id, |_, state| state.session.run_view(run)).flatten();
+        let view = view.ok_or_else(|| Refusal::NoRun(run.clone()))?;
         Ok((Writer::new(view, records, mask), place))
+    }
+
+    /// The run that the fork point belongs to.
+    fn source_of(&self, id: &AgentId, spec: &fork::Spec) -> Result<RunId, Error> {
+        let seq = spec.seq;
+        let is_trimmed = |state: &State| seq.0 >= state.session.epoch_first() && seq.0 < state.session.first();
+        if self.with_known(id, |_, state| is_trimmed(state)).unwrap_or_default() {
+            return Err(Refusal::Trimmed(seq).into());
+        }
+        let run = self.records(id, None)?.find_map(|record| match &record.entry {
+            Entry::Event(event) if event.seq == seq => Some(event.run_id.clone()),
+            _ => None,
+        });
+        let run = run.ok_or(Refusal::NoEvent(seq))?;
+        if let Some(wanted) = spec.run.as_ref().filter(|wanted| **wanted != run) {
+            return Err(Refusal::OtherRun { seq, run: wanted.clone() }.into());
+        }
+        let view = self.with_known(id, |_, state| state.session.run_view(&run)).flatten();
+        match view.and_then(|view| view.imported).is_some_and(|file| file.masked.is_some()) {
+            true => Err(Refusal::Masked(run).into()),
+            false => Ok(run),
+        }
+    }
+
+    /// The retained records of one run, in order: at least one event.
+    fn records_of(&self, id: &AgentId, run: &RunId) -> Result<Vec<Record>, Error> {
+        let records: Vec<_> = self.records(id, None)?.filter(|record| record.entry.run_id() == run).collect();
+        // A fork that was not started yet, or a run whose events are gone.
+        match records.iter().any(|record| matches!(record.entry, Entry::Event(_))) {
+            true => Ok(records),
+            false => Err(Refusal::NoRun(run.clone()).into()),
+        }
     }
 
     /// A reader for a file that is to be imported, bounded by the room that there is, and its place among the few
@@ -166,68 +188,19 @@ impl From<Damage> for Error {
     }
 }
 
-/// The records of the run that an event belongs to, and the epoch that they are of.
-fn source_of(state: &State, spec: &fork::Spec) -> Result<(Arc<str>, Vec<SharedRecord>), Error> {
-    let seq = spec.seq;
-    if seq.0 >= state.session.epoch_first() && seq.0 < state.session.first() {
-        return Err(Refusal::Trimmed(seq).into());
-    }
-    let of_event = |record: &SharedRecord| match &record.value.entry {
-        Entry::Event(event) if event.seq == seq => Some(event.run_id.clone()),
-        _ => None,
-    };
-    let mut run = None;
-    each(state, |record| run = run.take().or_else(|| of_event(record)));
-    let run = run.ok_or(Refusal::NoEvent(seq))?;
-    if let Some(wanted) = spec.run.as_ref().filter(|wanted| **wanted != run) {
-        return Err(Refusal::OtherRun { seq, run: wanted.clone() }.into());
-    }
-    let imported = state.session.run_view(&run).and_then(|view| view.imported);
-    if imported.is_some_and(|file| file.masked.is_some()) {
-        return Err(Refusal::Masked(run).into());
-    }
-    Ok((state.session.epoch().clone(), records_of(state, &run)?))
-}
-
-/// The retained records of one run, in order.
-fn records_of(state: &State, run: &RunId) -> Result<Vec<SharedRecord>, Error> {
-    let mut records = Vec::new();
-    each(state, |record| {
-        if record.value.entry.run_id() == run {
-            records.push(record.clone());
-        }
-    });
-    match records.is_empty() {
-        true => Err(Refusal::NoRun(run.clone()).into()),
-        false => Ok(records),
-    }
-}
-
-/// Looks at every record in order.
-fn each(state: &State, mut look: impl FnMut(&SharedRecord)) {
-    let (mut at, end) = (state.log.start(), state.log.end());
-    let mut batch = Vec::with_capacity(BATCH);
-    while at < end {
-        state.log.read(at, BATCH, &mut batch);
-        at.0 += batch.len().max(1) as u64;
-        batch.iter().for_each(&mut look);
-        batch.clear();
-    }
-}
-
 /// Events with the decisions on them.
-fn history(records: &[SharedRecord]) -> History {
+fn history(records: impl Iterator<Item = Record>) -> History {
     let mut history = History::new();
     let mut places = HashMap::new();
     for record in records {
-        match &record.value.entry {
+        match record.entry {
             Entry::Event(event) => {
                 places.insert(event.seq, history.len());
-                history.push((event.clone(), None));
+                history.push((event, None));
             }
             Entry::Ended(ended) => {
                 if let Some(place) = places.get(&ended.seq) {
-                    history[*place].1 = Some(ended.clone());
+                    history[*place].1 = Some(ended);
                 }
             }
             Entry::Forked(_) => {}

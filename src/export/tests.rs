@@ -18,7 +18,7 @@ use crate::{
         Change, Imported, RunView, Session,
         fixtures::{Driver, everything, report, run_id},
     },
-    store::{Encoded, Entry, Offset, Record, SharedRecord},
+    store::{Entry, Offset, Record},
 };
 
 const ROOM: Room = Room { events: 1_000, bytes: 1 << 20 };
@@ -36,8 +36,8 @@ fn view(run: &str, imported: Option<Imported>) -> RunView {
     }
 }
 
-fn shared(entries: Vec<Entry>) -> Vec<SharedRecord> {
-    let record = |entry| Arc::new(Encoded::new(Record { offset: Offset(1), epoch: "e".into(), entry }));
+fn records(entries: Vec<Entry>) -> Vec<Record> {
+    let record = |entry| Record { offset: Offset(1), epoch: "e".into(), entry };
     entries.into_iter().map(record).collect()
 }
 
@@ -118,11 +118,11 @@ pub(crate) fn writer(events: usize) -> Writer {
         let json = format!(r#"{{"text":"{}"}}"#, "x".repeat(100));
         driver.trace(Report { data: payload(&json, Form::Json), ..report(EventType::Log, "r") });
     }
-    Writer::new(view("r", None), shared(driver.events.into_iter().map(Entry::Event).collect()), false)
+    Writer::new(view("r", None), records(driver.events.into_iter().map(Entry::Event).collect()), false)
 }
 
 fn write(run: RunView, entries: Vec<Entry>, mask: bool) -> Vec<u8> {
-    Writer::new(run, shared(entries), mask).flatten().collect()
+    Writer::new(run, records(entries), mask).flatten().collect()
 }
 
 fn read(file: &[u8], room: Room) -> Result<Read, Damage> {

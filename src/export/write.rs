@@ -14,7 +14,7 @@ use crate::{
     content::mask::{self, Masked},
     event::{Decision, Details, Ended, Event, Form, Payload, Seq},
     session::RunView,
-    store::{Entry, SharedRecord},
+    store::{Entry, Record},
 };
 
 /// A piece is handed out when it is this long.
@@ -24,7 +24,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) struct Writer {
     run: RunView,
     /// Its events and decisions, in order.
-    records: std::vec::IntoIter<SharedRecord>,
+    records: std::vec::IntoIter<Record>,
     /// Which event of the run each one is, from 1.
     ordinals: HashMap<Seq, u64>,
     counts: Counts,
@@ -52,11 +52,11 @@ struct Counts {
 
 impl Writer {
     /// Looks at all records once, for the manifest: slow for a large run, and slower with masking.
-    pub(crate) fn new(run: RunView, mut records: Vec<SharedRecord>, mask: bool) -> Self {
+    pub(crate) fn new(run: RunView, mut records: Vec<Record>, mask: bool) -> Self {
         let mut ordinals = HashMap::new();
         let mut counts = Counts::default();
         let mut masker = Masker { on: mask, masked: Masked::new() };
-        records.retain(|record| match &record.value.entry {
+        records.retain(|record| match &record.entry {
             Entry::Event(event) => {
                 counts.events += 1;
                 counts.truncated |= counts.events == 1 && event.context.run_events > 1;
@@ -122,9 +122,9 @@ impl Writer {
         self.line(&Line::Manifest(manifest), piece);
     }
 
-    fn record(&mut self, record: &SharedRecord, piece: &mut Vec<u8>) {
+    fn record(&mut self, record: &Record, piece: &mut Vec<u8>) {
         let mut masker = Masker { on: self.mask, masked: Masked::new() };
-        match &record.value.entry {
+        match &record.entry {
             Entry::Event(event) => {
                 let Some(ordinal) = self.ordinals.get(&event.seq).copied() else { return };
                 let data = masker.raw(&event.data);

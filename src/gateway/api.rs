@@ -17,7 +17,7 @@ use super::{
     error::Failure,
 };
 use crate::{
-    convert::frame,
+    convert::{frame, payload::Checked},
     grpc::{Caller, Service},
     proto::{self, json, name::Named, server::debugger_service_server::DebuggerService},
 };
@@ -136,7 +136,7 @@ pub(crate) async fn record(service: &Service, caller: Caller, agent_id: String, 
 async fn traced(service: &Service, caller: Caller, agent_id: String, bytes: Bytes) -> Answer<Traced> {
     let message = read::<body::Trace<'_>>(&bytes)?.into_request(agent_id)?;
     drop(bytes);
-    let traced = service.record(caller, None, message).await?;
+    let traced = service.record(caller, None, message, Checked::Yes).await?;
     Ok(Json(Traced {
         status: "recorded",
         total: traced.total,

@@ -1,6 +1,6 @@
 //! The event stream over SSE: frames that were encoded once, joined into as few writes as there are wake-ups.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::{
     Extension,
@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use utoipa::IntoParams;
 
 use super::{api::request, error::Failure};
@@ -106,12 +106,20 @@ struct Reader {
     /// When the last frame was sent, and when the last byte.
     framed: Instant,
     wrote: Instant,
+    /// Ends some time before silence is too long, and is then set anew: it is not touched for each frame.
+    timer: Pin<Box<Sleep>>,
 }
 
 fn body(subscription: Subscription) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let now = Instant::now();
-    let reader =
-        Reader { subscription: Some(subscription), frames: Vec::new(), greeted: false, framed: now, wrote: now };
+    let reader = Reader {
+        subscription: Some(subscription),
+        frames: Vec::new(),
+        greeted: false,
+        framed: now,
+        wrote: now,
+        timer: Box::pin(sleep_until(now + COMMENT_AFTER)),
+    };
     stream::unfold(reader, |mut reader| async move {
         let bytes = reader.next().await?;
         Some((Ok(bytes), reader))
@@ -124,26 +132,37 @@ impl Reader {
             return Some(RETRY);
         }
         let subscription = self.subscription.as_mut()?;
-        let (comment_at, heartbeat_at) = (self.wrote + COMMENT_AFTER, self.framed + HEARTBEAT_AFTER);
-        let bytes = tokio::select! {
-            biased;
-            more = subscription.next(&mut self.frames) => {
-                self.framed = Instant::now();
-                match more {
-                    true => join(&mut self.frames),
-                    false => {
-                        self.subscription = None;
-                        BYE
+        let bytes = loop {
+            tokio::select! {
+                biased;
+                more = subscription.next(&mut self.frames) => {
+                    self.framed = Instant::now();
+                    break match more {
+                        true => join(&mut self.frames),
+                        false => {
+                            self.subscription = None;
+                            BYE
+                        }
+                    };
+                }
+                () = self.timer.as_mut() => {
+                    let now = Instant::now();
+                    let (comment_at, heartbeat_at) = (self.wrote + COMMENT_AFTER, self.framed + HEARTBEAT_AFTER);
+                    if heartbeat_at <= now {
+                        self.framed = now;
+                        break HEARTBEAT;
                     }
+                    if comment_at <= now {
+                        break COMMENT;
+                    }
+                    self.timer.as_mut().reset(comment_at.min(heartbeat_at));
                 }
             }
-            () = sleep_until(heartbeat_at) => {
-                self.framed = Instant::now();
-                HEARTBEAT
-            }
-            () = sleep_until(comment_at) => COMMENT,
         };
         self.wrote = Instant::now();
+        if self.timer.is_elapsed() {
+            self.timer.as_mut().reset((self.wrote + COMMENT_AFTER).min(self.framed + HEARTBEAT_AFTER));
+        }
         Some(bytes)
     }
 }

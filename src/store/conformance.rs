@@ -42,10 +42,7 @@ fn read(log: &dyn Log, from: u64, most: usize) -> Vec<(u64, String, String)> {
         Entry::Ended(ended) => format!("ended {}", ended.seq.0),
         Entry::Forked(forked) => format!("forked {}", forked.run_id.as_str()),
     };
-    records
-        .iter()
-        .map(|record| (record.value.offset.0, record.value.epoch.to_string(), word(&record.value.entry)))
-        .collect()
+    records.iter().map(|record| (record.offset.0, record.epoch.to_string(), word(&record.entry))).collect()
 }
 
 fn words(log: &dyn Log) -> Vec<String> {

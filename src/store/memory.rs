@@ -1,32 +1,32 @@
-//! The log in memory: a queue of shared records.
+//! The log in memory: a queue of shared entries.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Encoded, Entry, Log, Offset, Record, SharedRecord};
+use super::{Entry, Log, Offset, Record};
 use crate::event::Event;
 
 /// A log that lasts as long as the process.
 #[derive(Debug)]
 pub(crate) struct MemoryLog {
     epoch: Arc<str>,
-    /// Its front is always an event: endings leave with what they end, or with what was before them.
-    records: VecDeque<SharedRecord>,
+    /// One after the other up to `end`. The front is always an event: endings leave with what they end, or with what
+    /// was before them.
+    entries: VecDeque<Entry>,
     end: Offset,
     bytes: usize,
 }
 
 impl MemoryLog {
     pub(crate) fn new(epoch: Arc<str>) -> Self {
-        Self { epoch, records: VecDeque::new(), end: Offset(1), bytes: 0 }
+        Self { epoch, entries: VecDeque::new(), end: Offset(1), bytes: 0 }
     }
 }
 
 impl Log for MemoryLog {
     fn append(&mut self, entry: Entry) {
-        let offset = self.end;
-        self.end = Offset(offset.0 + 1);
+        self.end = Offset(self.end.0 + 1);
         self.bytes += entry.bytes();
-        self.records.push_back(Arc::new(Encoded::new(Record { offset, epoch: self.epoch.clone(), entry })));
+        self.entries.push_back(entry);
     }
 
     fn end(&self) -> Offset {
@@ -34,34 +34,40 @@ impl Log for MemoryLog {
     }
 
     fn start(&self) -> Offset {
-        Offset(self.end.0 - self.records.len() as u64)
+        Offset(self.end.0 - self.entries.len() as u64)
     }
 
-    fn read(&self, from: Offset, most: usize, into: &mut Vec<SharedRecord>) {
+    fn read(&self, from: Offset, most: usize, into: &mut Vec<Record>) {
         let skip = usize::try_from(from.0.saturating_sub(self.start().0)).unwrap_or(usize::MAX);
-        let start = skip.min(self.records.len());
-        let end = start.saturating_add(most).min(self.records.len());
-        into.extend(self.records.range(start..end).cloned());
+        let start = skip.min(self.entries.len());
+        let end = start.saturating_add(most).min(self.entries.len());
+        let first = self.start().0 + start as u64;
+        let record = |(offset, entry): (u64, &Entry)| Record {
+            offset: Offset(offset),
+            epoch: self.epoch.clone(),
+            entry: entry.clone(),
+        };
+        into.extend((first..).zip(self.entries.range(start..end)).map(record));
     }
 
     fn trim(&mut self) -> Option<(Arc<Event>, usize)> {
         let before = self.bytes;
         let mut trimmed = None;
-        while let Some(front) = self.records.front() {
-            match &front.value.entry {
+        while let Some(front) = self.entries.front() {
+            match front {
                 Entry::Event(_) if trimmed.is_some() => break,
                 Entry::Event(event) => trimmed = Some(event.clone()),
                 Entry::Ended(_) | Entry::Forked(_) => {}
             }
-            self.bytes -= front.value.entry.bytes();
-            self.records.pop_front();
+            self.bytes -= front.bytes();
+            self.entries.pop_front();
         }
         trimmed.map(|event| (event, before - self.bytes))
     }
 
     fn clear(&mut self, epoch: Arc<str>) {
         self.epoch = epoch;
-        self.records = VecDeque::new();
+        self.entries = VecDeque::new();
         self.bytes = 0;
     }
 

@@ -1,0 +1,166 @@
+//! One look at the structure of a payload: how deep it is, and what its top level says about the event.
+//!
+//! It looks at brackets, commas and quotes alone, and skips strings, which is what payloads are made of. Whether it is
+//! JSON at all is for a parser to say.
+
+use memchr::memchr2;
+
+/// What a payload may say about its event, at its top level.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Hints {
+    pub(super) node_id: Option<String>,
+    pub(super) parent_id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) tool: Option<String>,
+    pub(super) function: Option<String>,
+}
+
+impl Hints {
+    /// The step's name, under the keys that agents use for it.
+    pub(super) fn any_name(&mut self) -> Option<String> {
+        self.name.take().or(self.tool.take()).or(self.function.take())
+    }
+
+    /// Where the value of a key goes.
+    fn place(&mut self, key: &str) -> Option<&mut Option<String>> {
+        match key {
+            "node_id" => Some(&mut self.node_id),
+            "parent_id" => Some(&mut self.parent_id),
+            "name" => Some(&mut self.name),
+            "tool" => Some(&mut self.tool),
+            "function" => Some(&mut self.function),
+            _ => None,
+        }
+    }
+}
+
+/// How deep arrays and objects nest in a text, and the hints of an object. Of a key that is there twice the last
+/// counts; anything but a text is data and no hint.
+pub(super) fn scan(text: &str) -> (usize, Hints) {
+    let (mut depth, mut deepest, mut hints, mut rest) = (0_usize, 0, Hints::default(), text.as_bytes());
+    // At the top level a string is a key or a value, by what came before.
+    let (mut expects_key, mut key) = (false, None);
+    while let Some((byte, after)) = rest.split_first() {
+        let begins = text.len() - rest.len();
+        rest = after;
+        match byte {
+            b'"' => {
+                rest = after_string(after);
+                if depth != 1 {
+                    continue;
+                }
+                let string = &text[begins..text.len() - rest.len()];
+                match std::mem::take(&mut expects_key) {
+                    true => key = Some(string),
+                    false => take(&mut hints, key.take(), Some(string)),
+                }
+            }
+            b'{' | b'[' => {
+                take(&mut hints, key.take(), None);
+                depth += 1;
+                deepest = deepest.max(depth);
+                expects_key |= depth == 1;
+            }
+            b'}' | b']' => {
+                take(&mut hints, key.take(), None);
+                depth = depth.saturating_sub(1);
+            }
+            b',' if depth == 1 => {
+                take(&mut hints, key.take(), None);
+                expects_key = true;
+            }
+            _ => {}
+        }
+    }
+    (deepest, hints)
+}
+
+/// Takes the value of a key, both as they stand in the text; a value that is no string is none.
+fn take(hints: &mut Hints, key: Option<&str>, value: Option<&str>) {
+    let Some(key) = key else { return };
+    let place = match key.contains('\\') {
+        true => serde_json::from_str::<String>(key).ok().and_then(|key| hints.place(&key)),
+        false => hints.place(key.trim_matches('"')),
+    };
+    if let Some(place) = place {
+        *place = value.and_then(|value| serde_json::from_str(value).ok());
+    }
+}
+
+/// What follows a string, from behind its opening quote on.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let (mark, after) = (rest[at], &rest[at + 1..]);
+        if mark == b'"' {
+            return after;
+        }
+        // Whatever is escaped ends nothing.
+        rest = after.get(1..).unwrap_or_default();
+    }
+    &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    #[test]
+    fn hints_are_texts_at_the_top_level() {
+        let text = r#"{"name":5,"tool":"read","deep":{"node_id":"x"},"parent_id":"p\u0041","function":["name"]}"#;
+        let (depth, mut hints) = scan(text);
+        assert_eq!((depth, hints.any_name().as_deref()), (2, Some("read")));
+        assert_eq!((hints.node_id.as_deref(), hints.parent_id.as_deref()), (None, Some("pA")));
+        let (_, hints) = scan(r#"{ "node\u005fid" : "x" , "name":"a","name":null, "tool" : "t,\"{" }"#);
+        assert_eq!((hints.node_id.as_deref(), hints.name, hints.tool.as_deref()), (Some("x"), None, Some("t,\"{")));
+    }
+
+    #[test]
+    fn what_is_no_json_is_survived() {
+        for text in ["", "\"", "{\"", "{\"name", "{\"name\\", "}}}", "{\"name\":\"é", "{\"é\":\"\\"] {
+            scan(text);
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let text = || "(name|tool|[{}\\[\\],:\"\\\\a-cé]{0,6})";
+        let leaf = prop_oneof![Just(Value::Null), any::<i32>().prop_map(Value::from), text().prop_map(Value::from)];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((text(), inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    fn depth_of(value: &Value) -> usize {
+        match value {
+            Value::Array(values) => 1 + values.iter().map(depth_of).max().unwrap_or(0),
+            Value::Object(fields) => 1 + fields.values().map(depth_of).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_sees_what_a_parser_sees(value in json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let (depth, hints) = scan(&text.expect("json"));
+            prop_assert_eq!(depth, depth_of(&value));
+            if value.is_object() {
+                let hint = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+                let expected = Hints {
+                    node_id: hint("node_id"),
+                    parent_id: hint("parent_id"),
+                    name: hint("name"),
+                    tool: hint("tool"),
+                    function: hint("function"),
+                };
+                prop_assert_eq!(hints, expected);
+            }
+        }
+    }
+}
