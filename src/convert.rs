@@ -6,6 +6,7 @@
 pub(crate) mod breakpoint;
 pub(crate) mod frame;
 pub(crate) mod json;
+mod line;
 pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;

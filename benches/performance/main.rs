@@ -45,6 +45,9 @@ struct Args {
     /// Measures the ends of each scale, once, in about a minute, and writes nothing.
     #[arg(long)]
     quick: bool,
+    /// Measures only what has this in its name, like `fan-out` or `memory`, and writes nothing.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Given by cargo.
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         Some(What::Instructions { update }) => instructions::compare(&server, update),
         Some(What::Soak { seconds }) => soak::run(&server, seconds),
         None => {
-            run::run(server, args.quick);
+            run::run(server, args.quick, args.only);
             true
         }
     };

@@ -16,13 +16,14 @@ use crate::{
 };
 
 /// Measures everything, prints the tables and, unless it was a quick run, writes them down.
-pub(crate) fn run(server: Program, quick: bool) {
+pub(crate) fn run(server: Program, quick: bool, only: Option<String>) {
     machine::allow_many_files();
     let plan = match quick {
         true => Plan { server, rounds: 1, sample_ms: 200, quick },
         false => Plan { server, rounds: 5, sample_ms: 600, quick },
     };
-    let mut samples = Samples::default();
+    let whole = !quick && only.is_none();
+    let mut samples = Samples::of(only);
     count(&plan, &mut samples);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for number in 1..=plan.rounds {
@@ -31,7 +32,7 @@ pub(crate) fn run(server: Program, quick: bool) {
     }
     let figures = report::provenance(&samples, &machine::description(), profile()) + &report::tables(&samples);
     println!("{figures}");
-    if !quick {
+    if whole {
         report::write(&samples, &figures);
     }
 }
@@ -56,6 +57,9 @@ fn count(plan: &Plan, samples: &mut Samples) {
         for (side, program) in [("ours", plan.server.clone()), ("beside", kind.beside())] {
             let work = Work::Calls(kind.calls(&["agent".to_owned()]));
             let name = format!("instructions/{}/{side}", kind.name);
+            if !samples.wants(&name) {
+                continue;
+            }
             let counted = instructions::count(&[Case { name: name.clone(), program, work, times: [200, 1_200] }]);
             samples.add(&name, counted[0]);
         }

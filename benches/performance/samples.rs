@@ -17,15 +17,25 @@ pub(crate) struct Samples {
     pub(crate) kept: usize,
     pub(crate) dropped: usize,
     pub(crate) most_steal: f64,
+    /// Nothing else is measured than what has this in its name.
+    only: Option<String>,
 }
 
 impl Samples {
+    /// None yet; of everything, or only of what has this in its name.
+    pub(crate) fn of(only: Option<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Measures once. Where too much of the CPU was stolen meanwhile the sample is dropped and taken again.
     pub(crate) async fn take<F: Future<Output = Vec<(&'static str, f64)>>>(
         &mut self,
         name: &str,
         measure: impl Fn() -> F,
     ) {
+        if !self.wants(name) {
+            return;
+        }
         for _ in 0..TRIES {
             let before = Ticks::now();
             let figures = measure().await;
@@ -43,6 +53,10 @@ impl Samples {
             }
             return;
         }
+    }
+
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
     }
 
     pub(crate) fn add(&mut self, name: &str, figure: f64) {

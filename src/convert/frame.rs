@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 use prost::Message;
 use serde_json::value::RawValue;
 
-use super::{json, response, run};
+use super::{json, line, response, run};
 use crate::{
     proto::{self, EncodedFrame, events_response::Frame as WireFrame, json as shape},
     store::{Entry, Record, Wire},
@@ -116,7 +116,11 @@ fn grpc_record(record: &Record, into: &mut Vec<u8>) {
 fn sse_record(record: &Record, into: &mut Vec<u8>) {
     let token = ResumeToken::of(record);
     match &record.entry {
-        Entry::Event(event) => write_lines(into, None, Some(&token), &json::event(event)),
+        Entry::Event(event) => {
+            let _ = write!(into, "id: {token}\ndata: ");
+            line::event(into, event);
+            into.extend_from_slice(b"\n\n");
+        }
         Entry::Ended(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
         Entry::Forked(forked) => {
             write_lines(into, Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked)));

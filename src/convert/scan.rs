@@ -87,8 +87,19 @@ fn take(hints: &mut Hints, key: Option<&str>, value: Option<&str>) {
     }
 }
 
+/// How long a short string is.
+const SHORT: usize = 12;
+
 /// What follows a string, from behind its opening quote on.
 fn after_string(mut rest: &[u8]) -> &[u8] {
+    // Keys and most words are short, and found before a search for many bytes at a time has begun.
+    for (at, byte) in rest.iter().take(SHORT).enumerate() {
+        match byte {
+            b'"' => return &rest[at + 1..],
+            b'\\' => break,
+            _ => {}
+        }
+    }
     while let Some(at) = memchr2(b'"', b'\\', rest) {
         let (mark, after) = (rest[at], &rest[at + 1..]);
         if mark == b'"' {

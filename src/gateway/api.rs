@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    body::Bytes,
+    body::{Body as ResponseBody, Bytes},
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
@@ -53,7 +53,11 @@ impl IntoResponse for Traced {
     fn into_response(self) -> Response {
         let mut body = Vec::with_capacity(256);
         match serde_json::to_writer(&mut body, &self) {
-            Ok(()) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Ok(()) => {
+                let mut response = Response::new(ResponseBody::from(body));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
             Err(_) => Json(self).into_response(),
         }
     }
