@@ -26,6 +26,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
@@ -61,11 +62,14 @@ const MAX_EXPORTS: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Debugger(Arc<Shared>);
 
+/// The agents by id: by a quick hash with a seed of its own.
+type Agents = HashMap<AgentId, Arc<Agent>, RandomState>;
+
 /// What all agents share.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
-    agents: RwLock<HashMap<AgentId, Arc<Agent>>>,
+    agents: RwLock<Agents>,
     /// Traces that wait, in all.
     holds: AtomicUsize,
     /// Bytes retained, in all.
@@ -424,7 +428,7 @@ impl Shared {
 }
 
 /// Forgets the least recently used agent with no subscriber, hold or gate. Says whether there was one.
-fn evict(agents: &mut HashMap<AgentId, Arc<Agent>>, shared: &Shared, but: Option<&AgentId>) -> bool {
+fn evict(agents: &mut Agents, shared: &Shared, but: Option<&AgentId>) -> bool {
     loop {
         // An agent whose lock is taken is in use.
         let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.session.is_idle());

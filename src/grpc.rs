@@ -9,6 +9,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
+use http::HeaderName;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::timeout,
@@ -184,9 +185,12 @@ fn audit(action: &'static str, actor: &str, agent: &str, seq: Option<u64>) {
     tracing::info!(target: "agent_debugger::audit", action, actor, agent, seq);
 }
 
+/// Where gRPC carries the time that the caller gives.
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// The time that the caller gives, from the header in which gRPC carries it.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let text = metadata.as_ref().get(GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let value = digits.parse::<u32>().ok().filter(|_| digits.len() <= 8)?;
     let seconds = |factor: u64| Some(Duration::from_secs(u64::from(value) * factor));

@@ -40,6 +40,8 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
+
 use crate::{
     content::mask::Masked,
     event::{Ancestry, Answer, Ended, Event, Origin, RunId, Seq, Timestamp},
@@ -244,7 +246,8 @@ pub(crate) struct Session {
     observers: u32,
     /// A verb set the mode while no debugger was there: it waits for the next one.
     asked: bool,
-    runs: HashMap<RunId, Run>,
+    /// By a quick hash with a seed of its own: each Trace looks its run up three times.
+    runs: HashMap<RunId, Run, RandomState>,
     holds: BTreeMap<Seq, Hold>,
     requests: HashMap<Arc<str>, Remembered>,
     breakpoints: BTreeMap<u64, Breakpoint>,
@@ -276,7 +279,7 @@ impl Session {
             debuggers: 0,
             observers: 0,
             asked: false,
-            runs: HashMap::new(),
+            runs: HashMap::default(),
             holds: BTreeMap::new(),
             requests: HashMap::new(),
             breakpoints: BTreeMap::new(),

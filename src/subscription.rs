@@ -43,6 +43,18 @@ impl ResumeToken {
     }
 }
 
+impl ResumeToken {
+    /// The token as text, in one piece of memory.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::with_capacity(TOKEN_BYTES);
+        let _ = fmt::Write::write_fmt(&mut text, format_args!("{self}"));
+        text
+    }
+}
+
+/// No token is longer: an epoch, a dot, an offset.
+const TOKEN_BYTES: usize = 16 + 1 + 20;
+
 impl fmt::Display for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.offset.0)
@@ -233,7 +245,8 @@ impl Subscription {
     /// The records from here on: shared with all other readers, but by those who only want one run.
     fn span(&self, state: &mut State, from: Offset) -> SharedSpan {
         let Some(run) = &self.run else {
-            return state.spans.at(&*state.log, from, &self.agent.shared.span_bytes);
+            let spans = state.spans.get_or_insert_default();
+            return spans.at(&*state.log, from, &self.agent.shared.span_bytes);
         };
         let mut span = Span::read(&*state.log, from);
         span.records.retain(|record| record.entry.run_id() == run);

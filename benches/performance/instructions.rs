@@ -62,6 +62,8 @@ pub(crate) fn hot_paths(server: &Program) -> Vec<Case> {
 
 /// Where the figures are kept.
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.json");
+/// How often each count is taken.
+const RUNS: usize = 2;
 /// More than this is a regression.
 const MAX_GROWTH: f64 = 1.05;
 
@@ -122,7 +124,7 @@ pub(crate) fn compare(server: &Program, update: bool) -> bool {
 pub(crate) fn count(cases: &[Case]) -> Vec<f64> {
     let one = |case: &Case| {
         let totals: Vec<_> = std::thread::scope(|scope| {
-            let runs = case.times.map(|times| scope.spawn(move || total(case, times)));
+            let runs = case.times.map(|times| scope.spawn(move || least(case, times)));
             runs.into_iter().map(|run| run.join().unwrap()).collect()
         });
         let per_time = (totals[1] - totals[0]) as f64 / (case.times[1] - case.times[0]) as f64;
@@ -130,6 +132,11 @@ pub(crate) fn count(cases: &[Case]) -> Vec<f64> {
         per_time
     };
     cases.iter().map(one).collect()
+}
+
+/// The fewest instructions of some runs: whatever else the machine does can only add, by splitting what is read.
+fn least(case: &Case, times: usize) -> u64 {
+    (0..RUNS).map(|_| total(case, times)).min().unwrap()
 }
 
 /// All instructions of a server that is asked so many times.
@@ -165,6 +172,8 @@ async fn ask(process: &Process, work: &Work, times: usize) {
         }
         Work::Replay(how, events) => {
             load::run(address, &trace, Width::ONE, Until::Count(*events)).await;
+            // Somebody watches all the time, so that all of them share what is encoded once: `publish` has its cost.
+            let _watching = Audience::join(address, "agent", 1, *how).await;
             for _ in 0..times {
                 audience::replay(address, "agent", *how, *events as u64).await;
             }

@@ -107,7 +107,7 @@ fn grpc_record(record: &Record, into: &mut Vec<u8>) {
         Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
         Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
     };
-    let message = proto::EventsResponse { frame: Some(frame), resume_token: ResumeToken::of(record).to_string() };
+    let message = proto::EventsResponse { frame: Some(frame), resume_token: ResumeToken::of(record).text() };
     // An event is at most as large as a message may be, which is far below what four bytes count.
     into.extend_from_slice(&(message.encoded_len() as u32).to_be_bytes());
     message.encode_raw(into);

@@ -78,9 +78,10 @@ pub(super) fn scan(text: &str) -> (usize, Hints) {
 /// Takes the value of a key, both as they stand in the text; a value that is no string is none.
 fn take(hints: &mut Hints, key: Option<&str>, value: Option<&str>) {
     let Some(key) = key else { return };
-    let place = match key.contains('\\') {
+    // Escaped, the shortest of them is nine characters in quotes.
+    let place = match key.len() >= 11 && key.contains('\\') {
         true => serde_json::from_str::<String>(key).ok().and_then(|key| hints.place(&key)),
-        false => hints.place(key.trim_matches('"')),
+        false => key.get(1..key.len().max(2) - 1).and_then(|key| hints.place(key)),
     };
     if let Some(place) = place {
         *place = value.and_then(|value| serde_json::from_str(value).ok());

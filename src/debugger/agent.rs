@@ -37,7 +37,7 @@ pub(crate) struct State {
     pub(crate) waiters: HashMap<Seq, Waiters>,
     pub(crate) subscribers: HashMap<u64, Arc<AtomicU64>>,
     /// What they were given last.
-    pub(crate) spans: Spans,
+    pub(crate) spans: Option<Box<Spans>>,
     snapshot: Option<(u64, Arc<Encoded<Snapshot>>)>,
     pub(crate) last_event: Option<Timestamp>,
     /// Counts the times that the last debugger left, so that an old grace knows itself.
@@ -80,7 +80,7 @@ impl Agent {
             log: Box::new(MemoryLog::new(epoch)),
             waiters: HashMap::new(),
             subscribers: HashMap::new(),
-            spans: Spans::default(),
+            spans: None,
             snapshot: None,
             last_event: None,
             departures: 0,
@@ -143,7 +143,7 @@ impl Agent {
                 Change::Cleared { epoch } => {
                     self.shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
                     state.log.clear(epoch);
-                    state.spans.clear(&self.shared.span_bytes);
+                    state.forget_spans(&self.shared);
                 }
                 Change::Joined(part) => self.shared.metrics.subscriber_came(part),
                 Change::Left(part) => self.shared.metrics.subscriber_went(part),
@@ -159,7 +159,7 @@ impl Agent {
                 | Change::Detached => {}
             }
         }
-        if changed {
+        if changed && !state.subscribers.is_empty() {
             self.wake();
         }
     }
@@ -186,7 +186,7 @@ impl Agent {
         let mut state = self.state.lock();
         state.subscribers.remove(&id);
         if state.subscribers.is_empty() {
-            state.spans.clear(&self.shared.span_bytes);
+            state.forget_spans(&self.shared);
         }
         self.execute(&mut state, [Change::Left(part)]);
         if part == Part::Observer || state.session.debuggers() > 0 {
@@ -242,6 +242,13 @@ impl Agent {
 }
 
 impl State {
+    /// Nobody reads here any more, or what was read is gone.
+    fn forget_spans(&mut self, shared: &Shared) {
+        if let Some(mut spans) = self.spans.take() {
+            spans.clear(&shared.span_bytes);
+        }
+    }
+
     /// Everything of a status but the runs.
     pub(super) fn status(&self, now: Moment) -> Status {
         Status {

@@ -88,7 +88,6 @@ impl Spans {
         while !self.spans.is_empty() {
             self.drop_oldest(in_all);
         }
-        self.spans.shrink_to_fit();
     }
 
     fn drop_oldest(&mut self, in_all: &AtomicUsize) {
