@@ -45,6 +45,9 @@ struct Args {
     /// Measures the ends of each scale, once, in about a minute, and writes nothing.
     #[arg(long)]
     quick: bool,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    rounds: usize,
     /// Measures only what has this in its name, like `fan-out` or `memory`, and writes nothing.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
         Some(What::Instructions { update }) => instructions::compare(&server, update),
         Some(What::Soak { seconds }) => soak::run(&server, seconds),
         None => {
-            run::run(server, args.quick, args.only);
+            run::run(server, args.quick, args.rounds, args.only);
             true
         }
     };
