@@ -241,10 +241,13 @@ pub(crate) fn tables(samples: &Samples) -> String {
 pub(crate) fn provenance(samples: &Samples, machine: &str, profile: &str) -> String {
     let (kept, dropped) = (samples.kept, samples.dropped);
     let (steal, spread) = (samples.most_steal * 100.0, samples.spread("/cpu") * 100.0);
+    let spread = match spread.is_nan() {
+        true => String::new(),
+        false => format!(" The middle half of the samples of CPU time lies within {spread:.0} %."),
+    };
     format!(
         "\n{machine}, profile `{profile}`. Medians of interleaved rounds: {kept} samples kept, {dropped} dropped \
-         because more than 6 % of the CPU was stolen (at most {steal:.1} % in those kept). The middle half of the \
-         samples of CPU time lies within {spread:.0} %.\n"
+         because more than 6 % of the CPU was stolen (at most {steal:.1} % in those kept).{spread}\n"
     )
 }
 
