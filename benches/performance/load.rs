@@ -130,7 +130,7 @@ pub(crate) struct Connection {
 enum Speaks {
     Http(Arc<Vec<Vec<u8>>>, http1::Answers),
     /// With the difference of the bytes of data received and of calls that ended: a call that fails ends without data.
-    Grpc(Arc<Vec<Vec<u8>>>, http2::Calls, http2::Frames, isize),
+    Grpc(Arc<Vec<Vec<u8>>>, Box<http2::Calls>, http2::Frames, isize),
 }
 
 impl Connection {
@@ -140,7 +140,8 @@ impl Connection {
         let (speaks, out) = match calls {
             Calls::Http(requests) => (Speaks::Http(requests.clone(), http1::Answers::default()), Vec::new()),
             Calls::Grpc(method, messages) => {
-                let speaks = Speaks::Grpc(messages.clone(), http2::Calls::of(method), http2::Frames::default(), 0);
+                let speaks =
+                    Speaks::Grpc(messages.clone(), Box::new(http2::Calls::of(method)), http2::Frames::default(), 0);
                 (speaks, http2::greeting())
             }
         };
