@@ -331,8 +331,6 @@ pub(crate) struct Event {
     pub(crate) accepts: Accepts,
     pub(crate) request_id: Option<Arc<str>>,
     pub(crate) run_end: bool,
-    /// On the steady clock.
-    pub(crate) recorded_at: Duration,
     /// A breakpoint logged it; no agent reported it.
     pub(crate) by_breakpoint: bool,
     pub(crate) context: Surroundings,

@@ -121,6 +121,8 @@ pub(crate) enum Change {
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) event: Arc<Event>,
+    /// When, on the steady clock: its run may begin with it.
+    at: Duration,
     pub(crate) hold: Option<Hold>,
     /// Of the body, where the request has an id.
     pub(crate) fingerprint: u64,

@@ -1,7 +1,7 @@
 //! A soak: agents and subscribers come and go for a while, and nothing of them is left behind.
 //!
 //! The server keeps few agents and short traces, so that it is full after the first moments: from then on whatever
-//! grows is a leak. Forks belong here as soon as there are any: see [`visit`].
+//! grows is a leak.
 
 use std::{
     sync::Arc,
@@ -27,6 +27,10 @@ const FLAGS: [&str; 6] = ["--max-agents", "50", "--max-events-per-agent", "200",
 /// Memory may be this much more at the end: allocators keep what they got in pieces.
 const MAX_GROWTH: f64 = 1.10;
 const SLACK_BYTES: u64 = 4 * 1024 * 1024;
+/// How many Traces an agent reports unheld, over each transport.
+const UNHELD: usize = 150;
+/// The number of its first event after these.
+const FIRST_HELD: usize = 2 * UNHELD + 1;
 /// How long the last connections may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,7 +85,7 @@ async fn visits(process: &Process, from: usize, time: Duration) -> usize {
     count - from
 }
 
-/// One agent, from the first that is heard of it to the last. A fork of its run belongs at the end, before the clear.
+/// One agent, from the first that is heard of it to the last.
 async fn visit(address: std::net::SocketAddr, agent: String) {
     let names = [agent.clone()];
     let data = payload::data(300);
@@ -91,11 +95,11 @@ async fn visit(address: std::net::SocketAddr, agent: String) {
     let watching =
         [Audience::join(address, &agent, 2, Stream::Sse).await, Audience::join(address, &agent, 2, Stream::Grpc).await];
     for calls in &traces {
-        load::run(address, calls, Width { connections: 2, in_flight: 1 }, Until::Count(150)).await;
+        load::run(address, calls, Width { connections: 2, in_flight: 1 }, Until::Count(UNHELD)).await;
     }
     drop(watching);
 
-    // It passes a breakpoint, is stepped, and somebody looks at the record.
+    // It passes a breakpoint, and is stepped.
     let post = |verb: &str, body: &str| {
         let request = http1::request("POST", &format!("/agent/{agent}/debug/{verb}"), body.as_bytes());
         Calls::Http(Arc::new(vec![request]))
@@ -117,6 +121,9 @@ async fn visit(address: std::net::SocketAddr, agent: String) {
     reporter.send().await;
     debugger.until(7).await;
     drop((reporter, debugger));
+
+    // Its run is forked, and somebody looks at the record.
+    once(address, &post("fork", &format!("{{\"run_id\":\"\",\"seq\":{FIRST_HELD}}}"))).await;
     let page = Calls::Http(Arc::new(vec![http1::request("GET", &format!("/agent/{agent}/debug/trace"), b"")]));
     once(address, &page).await;
 }

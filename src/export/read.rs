@@ -327,7 +327,6 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
         // The number, the run and the clock of this process are given when it is taken in.
         seq: Seq::default(),
         run_id: RunId::default(),
-        recorded_at: std::time::Duration::ZERO,
         at: Timestamp(line.at.0),
         kind: one_of("type", EventType::ALL, EventType::name, &line.r#type)?,
         data,

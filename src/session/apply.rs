@@ -171,7 +171,7 @@ impl Session {
     }
 
     fn apply_recorded(&mut self, recorded: &Recorded) {
-        let Recorded { event, hold, fingerprint, answer, likeness, result, found, .. } = recorded;
+        let Recorded { event, at, hold, fingerprint, answer, likeness, result, found, .. } = recorded;
         self.next = event.seq.0 + 1;
         let run = match self.runs.get_mut(&event.run_id) {
             Some(run) => run,
@@ -188,7 +188,7 @@ impl Session {
         run.lineage.see(event);
         run.events = event.context.run_events;
         run.tokens = event.context.run_tokens;
-        run.began.get_or_insert(event.recorded_at);
+        run.began.get_or_insert(*at);
         if event.context.repeats > 0 {
             run.repeats = (*likeness, event.context.repeats);
         }

@@ -79,7 +79,7 @@ impl Session {
         if hold.is_none() && !is_aborted && answer.decision != Decision::Proceed {
             more.insert(0, Change::Decided(Arc::new(decided(&event, answer.decision.clone()))));
         }
-        (Recorded { event, hold, fingerprint, answer, likeness, over_limit, result, found }, more)
+        (Recorded { event, at: now.steady, hold, fingerprint, answer, likeness, over_limit, result, found }, more)
     }
 
     /// The event that a report becomes, and what it opened as a number.
@@ -125,7 +125,6 @@ impl Session {
             accepts: report.accepts,
             request_id: report.request_id,
             run_end: report.run_end,
-            recorded_at: now.steady,
             by_breakpoint: false,
             context,
             origin,
@@ -235,22 +234,22 @@ impl Session {
             accepts: Accepts::default(),
             request_id: None,
             run_end: false,
-            recorded_at: now.steady,
             by_breakpoint: true,
             context: Surroundings { repeats: 0, run_events: context.run_events + after, ..context },
             origin: Origin::Live,
             replay: None,
         };
         let answer = Answer::passed(&line, self.total() + 1 + after);
-        Recorded::of(Arc::new(line), answer)
+        Recorded::of(Arc::new(line), answer, now)
     }
 }
 
 impl Recorded {
     /// An event that nobody waits for.
-    pub(super) fn of(event: Arc<Event>, answer: Answer) -> Self {
+    pub(super) fn of(event: Arc<Event>, answer: Answer, now: Moment) -> Self {
         let (likeness, fingerprint, over_limit) = (0, 0, false);
-        Self { event, hold: None, fingerprint, answer, likeness, over_limit, result: Origin::Live, found: None }
+        let (hold, result, found) = (None, Origin::Live, None);
+        Self { event, at: now.steady, hold, fingerprint, answer, likeness, over_limit, result, found }
     }
 }
 

@@ -154,9 +154,9 @@ impl Session {
                 Line::Event(event) => {
                     let seq = Seq(first + events);
                     events += 1;
-                    let event = Event { seq, run_id: run.clone(), recorded_at: now.steady, ..*event };
+                    let event = Event { seq, run_id: run.clone(), ..*event };
                     let answer = Answer::passed(&event, self.total() + events);
-                    Change::Recorded(Recorded::of(Arc::new(event), answer))
+                    Change::Recorded(Recorded::of(Arc::new(event), answer, now))
                 }
                 Line::Decision { ordinal, ended } => {
                     let seq = Seq(first + ordinal - 1);
