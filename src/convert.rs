@@ -11,7 +11,6 @@ pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod run;
-mod scan;
 
 use std::time::Duration;
 

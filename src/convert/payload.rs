@@ -6,8 +6,8 @@ use memchr::memchr2;
 use prost_types::{Struct, Value, value::Kind};
 use serde::de::IgnoredAny;
 
-use super::scan::{Hints, scan};
 use crate::{
+    content::scan::{Hints, scan},
     debugger::error::Error,
     event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
     proto::json::AsJson,

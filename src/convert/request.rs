@@ -7,9 +7,9 @@ use prost_types::Struct;
 use super::{
     from_span, from_timestamp,
     payload::{Checked, from_json, from_struct},
-    scan::Hints,
 };
 use crate::{
+    content::scan::Hints,
     debugger::error::Error,
     event::{
         Accepts, AgentId, Decision, Details, Effect, EventType, Form, Payload, Report, RunId, Seq, Verb, check_id,

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::format::{Context, DecisionLine, End, EventLine, FORMAT, Line, Manifest, VERSION};
 use crate::{
-    content::{depth, difference::Field, difference::MAX_FIELDS},
+    content::{difference::Field, difference::MAX_FIELDS, scan::scan},
     event::{
         Accepts, Ancestry, Decision, Details, Divergence, Effect, Ended, Event, EventType, Form, MAX_PAYLOAD_BYTES,
         MAX_PAYLOAD_DEPTH, Origin, Outcome, Payload, Replay, RunId, Seq, Span, Surroundings, Timestamp, Verb, check_id,
@@ -399,7 +399,7 @@ fn payload(name: &str, value: &RawValue, form: &str) -> Checked<Payload> {
     if json.len() > MAX_PAYLOAD_BYTES {
         return Err(format!("{name} must be at most {MAX_PAYLOAD_BYTES} bytes of JSON").into());
     }
-    if depth(json) > MAX_PAYLOAD_DEPTH {
+    if scan(json).0 > MAX_PAYLOAD_DEPTH {
         return Err(format!("{name} must be at most {MAX_PAYLOAD_DEPTH} levels deep").into());
     }
     // Space between tokens, but a line break all the same: a frame of SSE is one line.

@@ -7,17 +7,17 @@ use memchr::memchr2;
 
 /// What a payload may say about its event, at its top level.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Hints {
-    pub(super) node_id: Option<String>,
-    pub(super) parent_id: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) tool: Option<String>,
-    pub(super) function: Option<String>,
+pub(crate) struct Hints {
+    pub(crate) node_id: Option<String>,
+    pub(crate) parent_id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) tool: Option<String>,
+    pub(crate) function: Option<String>,
 }
 
 impl Hints {
     /// The step's name, under the keys that agents use for it.
-    pub(super) fn any_name(&mut self) -> Option<String> {
+    pub(crate) fn any_name(&mut self) -> Option<String> {
         self.name.take().or(self.tool.take()).or(self.function.take())
     }
 
@@ -36,7 +36,7 @@ impl Hints {
 
 /// How deep arrays and objects nest in a text, and the hints of an object. Of a key that is there twice the last
 /// counts; anything but a text is data and no hint.
-pub(super) fn scan(text: &str) -> (usize, Hints) {
+pub(crate) fn scan(text: &str) -> (usize, Hints) {
     let (mut depth, mut deepest, mut hints, mut rest) = (0_usize, 0, Hints::default(), text.as_bytes());
     // At the top level a string is a key or a value, by what came before.
     let (mut expects_key, mut key) = (false, None);
