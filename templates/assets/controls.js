@@ -16,19 +16,17 @@ const KEYS = {
   X: "stop",
   C: "clear",
 };
-/** Which key decides how about the step in the details. */
-const VERBS = { y: "proceed", e: "edit", a: "fulfil", x: "fail" };
+/** Keys that may be held down, as nothing but the selection comes of them. */
+const REPEATED = new Set(["m", "M"]);
 const FUNCTION_KEY = /^F\d+$/;
 /** Where no key is for the page: a function key would step over a draft. In a select only letters are not. */
 const TEXT = "textarea, input:not([type=checkbox]), [contenteditable]";
 
 /**
- * Wires the document's controls. `alert(message, status)` shows an error, `move(by)` moves the selection,
- * `breakpoints()` and `runs()` open their panels, `decide(action)` presses a verb of the step in the details and
- * `goToHeld()` selects the step that waits.
+ * Wires the document's controls. `alert(message, status)` shows an error, `move(by)` moves the selection, and `keys`
+ * has what each other key does.
  */
-export function wireControls({ alert, settled, move, breakpoints, runs, decide, goToHeld }) {
-  const panels = { b: breakpoints, r: runs, h: goToHeld, d: () => document.getElementById("details").focus() };
+export function wireControls({ alert, settled, move, keys }) {
   // The server takes JSON, and htmx alone would send a form. A button's body is in its data-body, where it has one.
   htmx.defineExtension("json-body", {
     encodeParameters: (_request, _parameters, element) => element.dataset.body ?? "{}",
@@ -65,10 +63,8 @@ export function wireControls({ alert, settled, move, breakpoints, runs, decide, 
       move(by);
     } else if (pressed === "?") {
       help.showModal();
-    } else if (panels[pressed]) {
-      if (!key.repeat) panels[pressed]();
-    } else if (VERBS[pressed]) {
-      if (!key.repeat) decide(VERBS[pressed]);
+    } else if (Object.hasOwn(keys, pressed)) {
+      if (!key.repeat || REPEATED.has(pressed)) keys[pressed]();
     } else if (KEYS[pressed]) {
       // A key that is held down repeats. It must not run the agent through steps that nobody looked at.
       if (!key.repeat) document.getElementById(KEYS[pressed]).click();

@@ -6,6 +6,7 @@
 //
 // A control's answer is never applied here: what it changed comes back as frames, in order with everything else.
 
+import { Address, readAddress } from "./address.js";
 import { clearAlerts, showAlert } from "./alerts.js";
 import { call } from "./api.js";
 import { Breakpoints } from "./breakpoints.js";
@@ -18,9 +19,12 @@ import { Nodes } from "./nodes.js";
 import { RunsPanel } from "./runspanel.js";
 import { runName, Runs } from "./runs.js";
 import { holdReason, targets } from "./scope.js";
+import { Search } from "./search.js";
+import { SearchBar } from "./searchbar.js";
 import { adoptTokenFromFragment, authorization, saveToken } from "./session.js";
 import { Status } from "./status.js";
 import { EventStream } from "./stream.js";
+import { drawSummary } from "./summary.js";
 import { count, curlLine, visible, words } from "./text.js";
 import { Timeline } from "./timeline.js";
 import { Trace } from "./trace.js";
@@ -59,7 +63,23 @@ const trace = new Trace((change, event) => {
   else nodes.clear();
   redraw();
 });
-const timeline = new Timeline({ list: at("timeline"), trace, onSelect: selected, onFollow: drawFollow });
+const search = new Search({
+  events: () => trace.of(null),
+  changed() {
+    timeline.searched();
+    searchBar.draw();
+  },
+});
+const timeline = new Timeline({
+  list: at("timeline"),
+  scale: at("scale"),
+  trace,
+  search,
+  told: (run) => runs.get(run),
+  onSelect: selected,
+  onFollow: drawFollow,
+  onRows: () => searchBar.draw(),
+});
 
 const decisions = new Decisions({
   onTouch: () => timeline.stay(),
@@ -91,6 +111,14 @@ const runsPanel = new RunsPanel({
   announce: (text) => status.announce("runs", text),
   onOpen: () => breakpoints.hide(),
 });
+const searchBar = new SearchBar({
+  search,
+  timeline,
+  hits: () => trace.of(runs.chosen).slice().filter(({ hit }) => hit),
+  choose: (event) => go(event, false),
+  announce: (text) => status.announce("search", text),
+});
+const address = new Address(visit);
 
 let connection = "connecting";
 let why = "";
@@ -106,6 +134,8 @@ let resumedTotal = null;
 let drawing = 0;
 let detailsAt = 0;
 let detailsTimer = 0;
+/** The step that an address named and that is not there, or not yet; null with none. */
+let wanted = null;
 
 const stream = new EventStream({
   url: `debug/events${observing ? "?mode=observe" : ""}`,
@@ -125,11 +155,23 @@ const stream = new EventStream({
 wireControls({
   alert: showAlert,
   settled: clearAlerts,
-  move: (by) => timeline.move(by, document.activeElement?.matches("[role=option]")),
-  breakpoints: () => breakpoints.toggle(),
-  runs: () => runsPanel.toggle(),
-  decide: (action) => decisions.press(at("details"), action),
-  goToHeld: () => scope.next && pick(scope.next.seq),
+  move: (by) => timeline.move(by, document.activeElement?.matches("#timeline .row")),
+  keys: {
+    b: () => breakpoints.toggle(),
+    r: () => runsPanel.toggle(),
+    h: () => scope.next && pick(scope.next.seq),
+    d: () => at("details").focus(),
+    y: () => press("proceed"),
+    e: () => press("edit"),
+    a: () => press("fulfil"),
+    x: () => press("fail"),
+    1: () => setView("tree"),
+    2: () => setView("list"),
+    3: () => setView("waterfall"),
+    "/": () => searchBar.focus(),
+    m: () => searchBar.go(1),
+    M: () => searchBar.go(-1),
+  },
 });
 at("follow").addEventListener("click", () => timeline.follow());
 for (const id of ["now", "holds"]) {
@@ -142,6 +184,12 @@ for (const id of ["now", "holds"]) {
 }
 // The selected row is selected already, and still the way back to it from a step that the trace has let go.
 at("timeline").addEventListener("click", () => details.event?.lost && details.show(timeline.selected));
+for (const button of document.querySelectorAll(".views button")) {
+  button.addEventListener("click", () => setView(button.dataset.view));
+}
+at("zoom-in").addEventListener("click", () => timeline.zoom(1.5));
+at("zoom-out").addEventListener("click", () => timeline.zoom(1 / 1.5));
+at("zoom-fit").addEventListener("click", () => timeline.axis.fit());
 for (const button of document.querySelectorAll("[data-reconnect]")) {
   button.addEventListener("click", () => stream.connectNow());
 }
@@ -155,6 +203,7 @@ addEventListener("hashchange", () => adoptTokenFromFragment() && stream.connectN
 document.addEventListener("visibilitychange", draw);
 setInterval(() => status.tick(), 1000);
 timeline.show(runs.chosen);
+visit(readAddress());
 aim();
 redraw();
 stream.connectNow();
@@ -191,6 +240,7 @@ function receive({ event: name, data: raw, id }) {
     nodes.add(frame);
     trace.append(frame, raw);
     runs.seen(frame);
+    if (wanted === frame.seq) seek(wanted);
     // Its hold was told before it came.
     if (state?.held.some((hold) => hold.seq === frame.seq)) aim();
   }
@@ -229,6 +279,7 @@ function takeState(snapshot) {
   const at = performance.now();
   const held = Array.isArray(snapshot.held) ? snapshot.held.map((hold) => ({ ...hold, at })) : [];
   state = { ...snapshot, held };
+  if (wanted !== null) seek(wanted);
   const fresh = aim();
   showLost();
   runs.refresh();
@@ -259,6 +310,7 @@ function chosenName() {
 
 function chooseRun(run) {
   timeline.show(run);
+  address.remember({ run });
   aim();
   runsPanel.draw();
   status.announce("run", `${run === null ? "All runs" : runName(run)}: ${count(timeline.length, "event")}.`);
@@ -271,8 +323,7 @@ function pick(seq) {
   const hold = state?.held.find((one) => one.seq === seq);
   // The trace has let it go, and the agent still waits for a decision.
   if (!event && hold) details.show(lostEvent(hold));
-  if (event && runs.chosen !== null && event.runId !== runs.chosen) runs.choose(null);
-  timeline.pick(event, true);
+  if (event) go(event, true);
   return event !== undefined;
 }
 
@@ -304,11 +355,59 @@ async function release(seq) {
 function runsTold() {
   modeOfRuns = state?.mode;
   runsPanel.draw();
+  timeline.restyle();
   redraw();
+}
+
+function go(event, focus, lasts) {
+  if (runs.chosen !== null && event.runId !== runs.chosen) runs.choose(null);
+  timeline.pick(event, focus, lasts);
+}
+
+function setView(view) {
+  timeline.setView(view);
+  address.remember({ view: timeline.view });
+  drawView();
+  status.announce("view", `Shown as ${timeline.view}.`);
+}
+
+/** Shows what an address asks for. */
+function visit({ run, view, seq }) {
+  if (run !== runs.chosen) runs.choose(run);
+  timeline.setView(view ?? "list");
+  drawView();
+  if (seq === undefined) return;
+  if (seq === null) timeline.follow();
+  seek(seq);
+}
+
+/** Selects the step that an address names. Where there is none the page says why, and goes there when it comes. */
+function seek(seq) {
+  wanted = null;
+  const event = seq === null ? undefined : trace.get(seq);
+  at("missing").hidden = seq === null || event !== undefined;
+  if (event) go(event, false, true);
+  else if (seq !== null) wanted = seq;
+  if (wanted === null) return;
+  // Until the stream has caught up nobody knows.
+  if (!state) at("missing").textContent = `Looking for step #${seq}…`;
+  else if (seq < (trace.first?.seq ?? 1)) at("missing").textContent = `Step #${seq} is not kept any more: the trace is bounded, and the oldest steps go first.`;
+  else at("missing").textContent = `There is no step #${seq} yet. It is shown when it comes.`;
+}
+
+function drawView() {
+  for (const button of document.querySelectorAll(".views button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.view === timeline.view));
+  }
 }
 
 function decide(slot, event) {
   decisions.draw(slot, event);
+}
+
+/** Presses a verb of the step in the details. */
+function press(action) {
+  decisions.press(at("details"), action);
 }
 
 /** A new breakpoint from an event: its type, and its name as a glob that means this name alone. */
@@ -334,17 +433,23 @@ function draw() {
   const told = modeOfRuns === state?.mode ? runs.all : [];
   status.draw({ connection, why, state, trace, scope: { run: chosenName(), mode, finished, stopped, inScope, next, runs: told } });
   timeline.markCursor(trace.counters.cursorSeq);
-  const [shown, all] = [timeline.length, trace.length].map((n) => n.toLocaleString("en"));
-  at("shown").textContent = runs.chosen === null ? all : `${shown} of ${all}`;
+  drawSummary({ trace, run: runs.chosen, shown: timeline.length, runs, connection });
 }
 
 /** Shows the selected event: at once when a person chose it, in measured steps while it follows the newest. */
 function selected(event, following) {
+  if (following || event) address.remember({ seq: following ? null : event.seq });
+  // Somebody chose another step than the one that was waited for.
+  if (wanted !== null && event && !following) seek(null);
+  detail(event, following);
+}
+
+function detail(event, following) {
   aim();
   clearTimeout(detailsTimer);
   const wait = following ? detailsAt + DETAILS_MS - performance.now() : 0;
   if (wait > 0) {
-    detailsTimer = setTimeout(() => selected(event, false), wait);
+    detailsTimer = setTimeout(() => detail(event, false), wait);
     return;
   }
   detailsAt = performance.now();
@@ -352,6 +457,7 @@ function selected(event, following) {
 }
 
 function drawFollow(following) {
+  if (following) address.remember({ seq: null });
   at("follow").hidden = following;
 }
 

@@ -6,8 +6,10 @@
 import { call } from "./api.js";
 import { copyButton } from "./clipboard.js";
 import { button, element } from "./dom.js";
-import { compact, fault, layOut, members } from "./json.js";
-import { visibleJson, words } from "./text.js";
+import { compact, members } from "./json.js";
+import { jsonField } from "./jsonfield.js";
+import { laidOut } from "./payload.js";
+import { words } from "./text.js";
 
 /** Which decisions make sense for which step. `proceed` always does. */
 const CLOSING = ["edit", "fail", "abort"];
@@ -25,9 +27,6 @@ const DONE = { proceed: "let go", edit: "let go with your edit", fulfil: "fulfil
 const TEMPLATE = { prompt: '{\n  "text": ""\n}', tool_call: '{\n  "result": ""\n}' };
 /** Drafts of so many steps are kept; the oldest goes first. */
 const MOST_DRAFTS = 50;
-/** Longer text is checked when the typing pauses. */
-const CHECKED_AT_ONCE = 100_000;
-const PAUSE_MS = 250;
 
 export class Decisions {
   #drafts = new Map();
@@ -69,7 +68,7 @@ export class Decisions {
       const model = parts.get("model") ?? "null";
       draft = {
         open: null,
-        data: pretty(parts.get("data") ?? "{}"),
+        data: laidOut(parts.get("data") ?? "{}"),
         raw: parts.get("data") ?? "{}",
         model: model === "null" ? "" : JSON.parse(model),
         result: TEMPLATE[event.type] ?? "{}",
@@ -224,12 +223,6 @@ function unsent(draft) {
   return draft.message || draft.reason || (draft.model === draft.was.model ? "" : draft.model);
 }
 
-function pretty(raw) {
-  let text = "";
-  layOut(raw, (kind, piece) => (text += kind === "" ? piece : visibleJson(piece)));
-  return text;
-}
-
 /** Data, and for a prompt the model. Returns the check that gives the body's parts, or null. */
 function editFields(form, event, draft, submit) {
   const opening = event.type === "prompt" || event.type === "tool_call";
@@ -257,62 +250,6 @@ function editFields(form, event, draft, submit) {
 function fulfilFields(form, draft, submit) {
   const json = jsonField(form, draft, "result", "Result", () => (submit.disabled = json.bad()));
   return () => (json.check() ? `,"data":${compact(draft.result)}` : null);
-}
-
-/** A JSON editor: checked as it is typed in, with the place of what is wrong. */
-function jsonField(form, draft, key, label, onChange) {
-  const id = `decision-${key}`;
-  const bar = element("div", "payload-bar", "");
-  const caption = element("label", "", `${label} (a JSON object)`);
-  caption.htmlFor = id;
-  bar.append(caption);
-  const area = element("textarea", "code", "");
-  area.id = id;
-  area.spellcheck = false;
-  area.rows = Math.min(18, Math.max(4, draft[key].split("\n").length + 1));
-  area.value = draft[key];
-  area.setAttribute("aria-describedby", `${id}-error`);
-  const error = element("p", "field-error", "");
-  error.id = `${id}-error`;
-  const words = element("span", "", "");
-  words.setAttribute("aria-live", "polite");
-  let found = null;
-  const tidy = button("Format", "plain", () => check() && put(pretty(area.value)));
-  tidy.title = "Lay the JSON out anew";
-  bar.append(tidy);
-  const show = button("Show the place", "plain", () => {
-    area.focus();
-    area.setSelectionRange(found.at, Math.min(found.at + 1, area.value.length));
-  });
-  error.append(words, " ", show);
-  let timer = 0;
-  const check = () => {
-    clearTimeout(timer);
-    found = fault(area.value);
-    error.hidden = !found;
-    const said = found ? `Line ${found.line}, column ${found.column}: ${found.message}` : "";
-    if (words.textContent !== said) words.textContent = said;
-    if (found) area.setAttribute("aria-invalid", "true");
-    else area.removeAttribute("aria-invalid");
-    onChange();
-    return !found;
-  };
-  const put = (text) => {
-    area.value = text;
-    draft[key] = text;
-    check();
-  };
-  area.addEventListener("input", () => {
-    draft[key] = area.value;
-    clearTimeout(timer);
-    if (area.value.length <= CHECKED_AT_ONCE) check();
-    else timer = setTimeout(check, PAUSE_MS);
-  });
-  form.append(bar, area, error);
-  found = fault(draft[key]);
-  error.hidden = true;
-  if (found) queueMicrotask(check);
-  return { bar, check, put, bad: () => found !== null };
 }
 
 function field(form, draft, key, label, hint, onChange = () => {}) {

@@ -4,21 +4,14 @@
 // Most of an event never changes. What does has a place of its own, and is drawn again when it does: the hold and the
 // decision, and the event that closes what this one opened.
 
-import { copyButton } from "./clipboard.js";
-import { diffView } from "./diffview.js";
+import { decidedSection, holdLine } from "./decided.js";
+import { divergenceSection } from "./divergence.js";
 import { button, element } from "./dom.js";
-import { layOut, members } from "./json.js";
+import { members } from "./json.js";
 import { jsonTree } from "./jsontree.js";
-import { Blocks, longText } from "./longtext.js";
 import { goesOnWith, messageList, read } from "./messages.js";
-import { holdTimes, reasonParts } from "./reason.js";
-import { clip, duration, moment, visible, visibleJson, visibleLines, words } from "./text.js";
-
-/** Of a text so much is shown at first, and of the raw event so much. */
-const TEXT = 20_000;
-const RAW = 200_000;
-/** Up to this size raw JSON is coloured; beyond it the many elements would cost more than they tell. */
-const COLOURED = 64_000;
+import { field, goTo, jsonSection, metadata, prose, rawEvent } from "./payload.js";
+import { clip, duration, moment, visible, words } from "./text.js";
 
 /** The fields worth a line of their own, in the order in which they are read. `null` values are left out. */
 const FIELDS = [
@@ -44,8 +37,6 @@ const FIELDS = [
 ];
 const OPENS = new Set(["prompt", "tool_call"]);
 const CLOSES = new Set(["response", "tool_result", "error"]);
-/** Members of data that are prose more often than not, shown once more with their line breaks. */
-const PROSE = ["text", "content", "message", "prompt", "input", "output", "completion", "answer", "response", "result", "query", "error"];
 /** Said beside the name of a step that was not reported live. */
 const ORIGINS = { recorded: "from a record", edited: "edited" };
 
@@ -96,7 +87,7 @@ export class Details {
     if (event.lost) {
       content.push(element("p", "notice", "What this step carries is no longer kept by this page. It can still be decided."));
     } else {
-      content.push(this.#divergence(parts), place("carried"), metadata(parts), rawEvent(event));
+      content.push(divergenceSection(parts, this.#get), place("carried"), metadata(parts), rawEvent(event));
     }
     panel.replaceChildren(...content.filter(Boolean));
     panel.scrollTop = 0;
@@ -163,24 +154,6 @@ export class Details {
     const wall = this.#wallTime(event, parts);
     if (wall) list.append(wall);
     return list;
-  }
-
-  /** Why a fork's record does not have this step: the nearest that it has, and what differs from it. */
-  #divergence(parts) {
-    const raw = parts.get("divergence");
-    if (!raw?.startsWith("{")) return null;
-    const { reason, nearest_seq: nearest, fields } = JSON.parse(raw);
-    const section = element("section", "payload divergence", "");
-    const bar = element("div", "payload-bar", "");
-    const title = element("h3", "", "Not in the record");
-    bar.append(title);
-    const near = this.#get(nearest);
-    if (near) title.append(", nearest ", goTo(near));
-    section.append(bar, element("p", "", clip(visible(String(reason)), 500)));
-    for (const { path, left, right } of Array.isArray(fields) ? fields : []) {
-      section.append(element("p", "hint", clip(visible(String(path)), 200)), diffView(left ?? "", right ?? ""));
-    }
-    return section;
   }
 
   #link(made, seq, relation) {
@@ -296,127 +269,4 @@ export class Details {
     slot.dataset.shows = event.decision.raw;
     slot.replaceChildren(decidedSection(event));
   }
-}
-
-/** What was decided about a step: for an edit the way from the one to the other, else what was sent. */
-function decidedSection(event) {
-  const frame = members(event.decision.raw);
-  const raw = frame.get("decision") ?? "{}";
-  const decision = members(raw);
-  const actor = string(frame.get("actor"));
-  const section = element("section", "payload decided", "");
-  const bar = element("div", "payload-bar", "");
-  const title = element("h3", "", `Decision: ${words(event.decision.action)}`);
-  const who = element("span", "hint", "");
-  if (actor) who.append("by ", element("bdi", "", clip(visible(actor), 100)));
-  bar.append(title, who, copyButton(() => raw, "Copy decision"));
-  section.append(bar);
-  const model = string(decision.get("model"));
-  if (model) section.append(element("p", "", `Model: ${clip(visible(model), 200)}`));
-  const said = string(decision.get("message")) ?? string(decision.get("reason"));
-  if (said) section.append(longText(said, { most: TEXT, show: visibleLines, className: "prose" }));
-  const data = decision.get("data");
-  if (data === undefined || data === "null") return section;
-  const before = event.decision.action === "edit" ? (frame.get("before") ?? members(event.raw).get("data")) : undefined;
-  if (before === undefined) section.append(jsonTree(data, { label: "Decision" }));
-  else section.append(diffView(before, data, { json: true }));
-  return section;
-}
-
-function holdLine(event, { breakpoint, onTimeout }) {
-  if (event.held) {
-    const made = field("hold", "Held", "yes: ");
-    const times = holdTimes(event.hold, onTimeout(event.hold.breakpoint_ids ?? []));
-    made.lastChild.firstChild.append(...reasonParts(event.hold, breakpoint), ...times);
-    return made;
-  }
-  if (!event.decision) return null;
-  const frame = members(event.decision.raw);
-  const actor = string(frame.get("actor"));
-  const held = duration(Number(frame.get("held_ms")));
-  const text = [words(event.decision.outcome), event.decision.action, held && `held for ${held}`, actor && `by ${actor}`];
-  return field("hold", "Outcome", clip(visible(text.filter(Boolean).join(" · ")), 300));
-}
-
-/** A link to an event; who follows it is taken there in the timeline. */
-function goTo(event) {
-  const link = element("a", "", `#${event.seq}`);
-  link.href = `#seq=${event.seq}`;
-  link.dataset.go = event.seq;
-  link.title = `${words(event.type)} ${event.name}`.trim();
-  return link;
-}
-
-function field(key, label, text, title) {
-  const pair = element("div", "", "");
-  pair.dataset.field = key;
-  const value = element("dd", "", "");
-  value.append(element("bdi", "", text));
-  if (title) value.title = title;
-  pair.append(element("dt", "", label), value);
-  return pair;
-}
-
-/** The members of data that are texts of some length, with their line breaks. */
-function prose(data) {
-  if (!data.startsWith("{")) return [];
-  const parts = members(data);
-  for (const key of PROSE) {
-    const raw = parts.get(key);
-    // A short line reads as well in the JSON below.
-    if (!raw?.startsWith('"') || (raw.length <= 80 && !raw.includes("\\n"))) continue;
-    const text = JSON.parse(raw);
-    const made = section("Text", text);
-    made.append(longText(text, { most: TEXT, show: visibleLines, className: "prose" }));
-    return [made];
-  }
-  return [];
-}
-
-function metadata(parts) {
-  const raw = parts.get("metadata");
-  return raw && raw !== "null" ? jsonSection("Metadata", raw, true) : null;
-}
-
-function jsonSection(title, raw, open) {
-  const made = section(title, raw);
-  made.append(jsonTree(raw, { label: title, open }));
-  return made;
-}
-
-function section(title, copy) {
-  const whole = element("section", "payload", "");
-  const bar = element("div", "payload-bar", "");
-  bar.append(element("h3", "", title), copyButton(() => copy, `Copy ${title.toLowerCase()}`));
-  whole.append(bar);
-  return whole;
-}
-
-/** The event as it came over the wire, for who wants to see exactly that. */
-function rawEvent(event) {
-  const whole = element("details", "raw", "");
-  whole.append(element("summary", "", "Raw event"));
-  whole.addEventListener("toggle", () => {
-    if (!whole.open || whole.children.length > 1) return;
-    const made = section("Event", event.raw);
-    if (event.raw.length > COLOURED) {
-      made.append(longText(event.raw, { most: RAW, show: laidOut, className: "raw-json" }));
-    } else {
-      const blocks = new Blocks("raw-json json");
-      layOut(event.raw, (kind, piece) => blocks.add(kind === "" ? piece : visibleJson(piece), kind));
-      made.append(blocks.finish());
-    }
-    whole.append(made);
-  });
-  return whole;
-}
-
-function laidOut(raw) {
-  let text = "";
-  layOut(raw, (kind, piece) => (text += kind === "" ? piece : visibleJson(piece)));
-  return text;
-}
-
-function string(raw) {
-  return raw?.startsWith('"') ? JSON.parse(raw) : undefined;
 }

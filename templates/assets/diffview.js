@@ -2,8 +2,8 @@
 
 import { difference } from "./diff.js";
 import { button, element } from "./dom.js";
-import { layOut } from "./json.js";
-import { clip, count, visibleJson, visibleLines } from "./text.js";
+import { laidOut } from "./payload.js";
+import { clip, count, visibleLines } from "./text.js";
 
 /** Lines around a change that are shown as well. */
 const AROUND = 3;
@@ -91,10 +91,4 @@ function line(kind, text, other) {
   else made.append(clip(text.slice(from), LINE));
   made.append("\n");
   return made;
-}
-
-function laidOut(raw) {
-  let text = "";
-  layOut(raw, (kind, piece) => (text += kind === "" ? piece : visibleJson(piece)));
-  return text;
 }

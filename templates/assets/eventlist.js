@@ -12,6 +12,15 @@ export class EventList {
     return this.length ? this.#events.at(-1) : undefined;
   }
 
+  get first() {
+    return this.length ? this.#events[this.#head] : undefined;
+  }
+
+  /** All of them, in an array of one's own. */
+  slice() {
+    return this.#events.slice(this.#head);
+  }
+
   push(event) {
     this.#events.push(event);
   }

@@ -42,7 +42,6 @@ export class Runs {
     }
     select.addEventListener("change", () => {
       this.chosen = select.value === ALL ? null : select.value.slice(ONE.length);
-      remember(this.chosen);
       this.#draw();
       onChoose(this.chosen);
     });
@@ -135,12 +134,4 @@ function option(value, label) {
   const made = element("option", "", label);
   made.value = value;
   return made;
-}
-
-/** The choice is part of the address, so that a reload and a link keep it. */
-function remember(run) {
-  const address = new URL(location);
-  if (run === null) address.searchParams.delete("run");
-  else address.searchParams.set("run", run);
-  history.replaceState(history.state, "", address);
 }

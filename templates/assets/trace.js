@@ -5,6 +5,7 @@
 
 import { Counters } from "./counters.js";
 import { EventList } from "./eventlist.js";
+import { Lineage } from "./lineage.js";
 import { clip, visible } from "./text.js";
 
 const MAX_EVENTS = 10_000;
@@ -15,6 +16,7 @@ const NONE = new EventList();
 
 export class Trace {
   counters = new Counters();
+  lineage = new Lineage();
   /** How many events this page dropped to stay within its bounds. */
   dropped = 0;
   /** Ranges of events that the server says we missed. */
@@ -51,24 +53,36 @@ export class Trace {
     const event = {
       seq: frame.seq,
       type: String(frame.type),
-      name: clip(visible(String(frame.name ?? "")), LABEL),
+      name: label(frame.name),
       /** The run's id, as it is, and as it is shown. */
       runId: String(frame.run_id ?? ""),
-      run: clip(visible(String(frame.run_id ?? "")), LABEL),
+      run: label(frame.run_id),
+      nodeId: typeof frame.node_id === "string" ? frame.node_id : null,
+      parentId: typeof frame.parent_id === "string" ? frame.parent_id : null,
+      model: label(frame.model),
+      origin: label(frame.origin ?? "live"),
+      /** Seconds, and what the step says that it took, in milliseconds. */
       ts: frame.ts ?? frame.start_ts,
+      start: frame.start_ts ?? null,
+      end: frame.end_ts ?? null,
+      took: frame.duration_ms ?? frame.latency_ms ?? 0,
+      tokens: frame.token_count ?? (frame.input_tokens ?? 0) + (frame.output_tokens ?? 0),
       snippet: snippet(frame.data),
       raw,
       /** "next", "held" or null; and the hold itself, as the last state frame told it. */
       held: null,
       hold: null,
+      holdAt: 0,
       decision: null,
-      row: null,
+      hit: false,
+      gone: false,
     };
     this.#events.push(event);
     if (!this.#byRun.has(event.runId)) this.#byRun.set(event.runId, new EventList());
     this.#byRun.get(event.runId).push(event);
     this.#bySeq.set(event.seq, event);
     this.#characters += raw.length;
+    this.lineage.append(event);
     this.#onChange("appended", event);
     while (this.length > MAX_EVENTS || (this.#characters > MAX_CHARACTERS && this.length > 1)) this.#drop();
   }
@@ -78,6 +92,7 @@ export class Trace {
     const event = this.#bySeq.get(frame.seq);
     if (!event) return;
     event.decision = { outcome: String(frame.outcome), action: String(frame.decision?.action ?? "proceed"), raw };
+    if (frame.held_ms > 0) this.lineage.held(event, event.ts, event.ts + frame.held_ms / 1000);
     this.#onChange("changed", event);
   }
 
@@ -91,12 +106,22 @@ export class Trace {
       const event = this.#bySeq.get(seq);
       if (!event) continue;
       const held = now.has(seq) ? (seq === next ? "next" : "held") : null;
-      event.hold = now.get(seq) ?? null;
+      const hold = now.get(seq) ?? null;
+      if (event.hold !== hold) [event.hold, event.holdAt] = [hold, performance.now()];
       if (event.held === held) continue;
       event.held = held;
       this.#onChange("changed", event);
     }
     return fresh;
+  }
+
+  /** The events that are held, the oldest first. */
+  get held() {
+    return [...this.#held].map((seq) => this.#bySeq.get(seq)).filter(Boolean);
+  }
+
+  get first() {
+    return this.#events.first;
   }
 
   /** Forgets every event, as the server did. What is held is told by the state frame that follows. */
@@ -109,6 +134,7 @@ export class Trace {
     this.dropped = 0;
     this.gaps = [];
     this.counters.clear();
+    this.lineage.clear();
     this.#onChange("cleared");
   }
 
@@ -120,9 +146,15 @@ export class Trace {
     this.#bySeq.delete(event.seq);
     this.#characters -= event.raw.length;
     event.raw = "";
+    this.lineage.drop(event);
     this.dropped += 1;
     this.#onChange("dropped", event);
   }
+}
+
+/** What an agent calls something, as a row shows it. It is cut before it is looked through, as it may be long. */
+function label(text) {
+  return text === null || text === undefined ? "" : clip(visible(clip(String(text), LABEL)), LABEL);
 }
 
 /** Members that usually say in words what a step is about, the most telling first. */

@@ -9,7 +9,7 @@ export let browser;
 let number = 0;
 
 /** A hold that nobody releases would keep a test waiting for ever, so that every claim has its time. */
-export const claim = (name, body) => test(name, { timeout: 60_000 }, body);
+export const claim = (name, body, timeout = 60_000) => test(name, { timeout }, body);
 
 before(async () => {
   server = await startServer();
@@ -33,6 +33,9 @@ export async function attached(id = `agent ${(number += 1)}`, options = {}, base
   return { agent, page };
 }
 
-export const rows = (page) => page.locator("#timeline [role=option]");
+/** The rows of events that are in the document: those in sight and some around them. */
+export const rows = (page) => page.locator("#timeline .row:not(.root)");
+/** How many rows the timeline has, in sight or not, as it tells a screen reader. */
+export const size = async (page) => Number((await page.locator("#timeline [aria-setsize]").first().getAttribute("aria-setsize", { timeout: 500 }).catch(() => 0)) ?? 0);
 export const rowTexts = (page, part) => page.locator(`#timeline .row ${part}`).allTextContents();
 export const whenHeld = (page, count) => shows(page, "#held", String(count));

@@ -199,7 +199,12 @@ export async function startProxy(port) {
 export async function axeFindings(page) {
   // Evaluated and not put into a script element, which the page's policy would rightly stop.
   await page.evaluate(await readFile(fileURLToPath(import.meta.resolve("axe-core")), "utf8"));
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const { violations } = await page.evaluate(async () => {
+    // What fades in has its colours only when it is there.
+    const ends = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ends.map(({ finished }) => finished));
+    return globalThis.axe.run();
+  });
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ""}`));

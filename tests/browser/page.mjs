@@ -2,7 +2,7 @@
 // test is a claim about what a person sees and can do.
 
 import assert from "node:assert/strict";
-import { attached, browser, claim, rows, rowTexts, server, whenHeld } from "./fixture.mjs";
+import { attached, browser, claim, rows, rowTexts, server, size, whenHeld } from "./fixture.mjs";
 import { Agent, open, screenshot, shows, startProxy, startServer, until } from "./harness.mjs";
 
 claim("attaching pauses the agent, and the page says so", async () => {
@@ -25,7 +25,7 @@ claim("events appear in order, those from before and those that come", async () 
   await until("six rows are shown", async () => (await rows(page).count()) === 6);
   assert.deepEqual(await rowTexts(page, ".seq"), ["1", "2", "3", "4", "5", "6"]);
   assert.deepEqual((await rowTexts(page, ".snippet"))[0], "early 1");
-  assert.deepEqual((await rowTexts(page, ".name")), ["search", "search", "search"]);
+  assert.deepEqual((await rowTexts(page, ".name:not(:empty)")), ["search", "search", "search"]);
   await shows(page, "#position", "0 of 6");
   assert.equal(await rows(page).last().getAttribute("aria-selected"), "true");
 });
@@ -189,7 +189,7 @@ claim("when the server comes back on its port the page follows, with the counter
     await shows(page, "#position", "0 of 0");
     await agent.record({ type: "log", data: {} });
     await shows(page, "#position", "0 of 1");
-    assert.deepEqual(await rowTexts(page, ".seq"), ["1"]);
+    await until("its row is there", async () => (await rowTexts(page, ".seq")).join() === "1");
   } finally {
     await first.stop();
     await second?.stop();
@@ -241,7 +241,7 @@ claim("an older event stays selected while new ones arrive, until the newest is 
   await page.keyboard.press("k");
   await page.keyboard.press("k");
   await agent.record({ type: "log", data: {} });
-  await until("51 rows are shown", async () => (await rows(page).count()) === 51);
+  await until("51 rows are shown", async () => (await size(page)) === 51);
   assert.equal(await page.locator("[aria-selected=true] .seq").textContent(), "48");
   assert.match(await page.locator("#details .json").textContent(), /line 48/);
   await page.locator("#follow").click();
@@ -298,7 +298,8 @@ claim("ten thousand events stay within bounds, and the page still answers quickl
   await until("the last row is there", async () => (await rows(page).last().locator(".seq").textContent()) === "10050");
   await agent.record({ type: "log", data: {} });
   await until("the newest row is there", async () => (await rows(page).last().locator(".seq").textContent()) === "10051");
-  assert.equal(await rows(page).count(), 10_000);
+  assert.equal(await size(page), 10_000);
+  assert.ok((await rows(page).count()) < 100, "only rows in sight are in the document");
   await shows(page, "#position", "0 of 10,000");
   const ms = await page.evaluate(async () => {
     const start = performance.now();

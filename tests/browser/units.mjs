@@ -1,19 +1,27 @@
 // The parts of the page that need no browser: the SSE parser, JSON as text, the counters, text made visible.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 
-/** Imports a page's module. Node would take its `.js` for CommonJS, so that it comes as a data URL. */
+/** Imports a page's module. Node would take its `.js` for CommonJS, so that it and what it imports come as data URLs. */
 async function pageModule(name) {
-  const source = await readFile(new URL(`../../templates/assets/${name}`, import.meta.url), "utf8");
-  return import(`data:text/javascript,${encodeURIComponent(source)}`);
+  return import(await dataUrl(name));
+}
+async function dataUrl(name) {
+  let source = await readFile(new URL(`../../templates/assets/${name}`, import.meta.url), "utf8");
+  for (const [whole, other] of source.matchAll(/"\.\/([\w.]+)"/g)) source = source.replace(whole, `"${await dataUrl(other)}"`);
+  return `data:text/javascript,${encodeURIComponent(source)}`;
 }
 const { SseParser } = await pageModule("sse.js");
 const { compact, fault, layOut, members } = await pageModule("json.js");
 const { EventList } = await pageModule("eventlist.js");
 const { holdReason, targets } = await pageModule("scope.js");
 const { Counters } = await pageModule("counters.js");
+const { Lineage } = await pageModule("lineage.js");
+const { matches, parseQuery } = await pageModule("search.js");
+const { barOf, joined, tickOf, tickText, workOf } = await pageModule("spans.js");
 const { clip, curlLine, duration, visible, visibleJson } = await pageModule("text.js");
 
 function laidOut(text) {
@@ -205,4 +213,106 @@ test("why a step is held reads as a list", () => {
   assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause asked for");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1", "b3"] }), "breakpoints b1, b3");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1"], gate: true }), "breakpoint b1, gate (only a release opens it)");
+});
+
+/** Events as trace.js makes them, as far as lineage, times and search look at them. */
+let number = 0;
+function event(type, fields = {}) {
+  number += 1;
+  const run = fields.runId ?? "";
+  return {
+    seq: number, type, name: "", runId: run, run, nodeId: null, parentId: null, model: "", origin: "live", ts: number, start: number, end: null,
+    took: 0, tokens: 0, raw: "{}", held: null, decision: null, hit: false, gone: false, ...fields,
+  };
+}
+const node = (type, nodeId, parentId = null, fields = {}) => event(type, { nodeId, parentId, ...fields });
+const outline = (rows) => rows.map((row) => `${row.level}:${row.items ? row.runId || "-" : `${row.type[0]}${row.nodeId ?? ""}`}`).join(" ");
+
+test("a tree of any depth is told without recursion, and nothing of it is left when it is trimmed", () => {
+  const lineage = new Lineage();
+  const events = Array.from({ length: 5000 }, (_, i) => node("prompt", `n${i}`, i ? `n${i - 1}` : null));
+  for (const one of events) lineage.append(one);
+  const rows = lineage.rows();
+  assert.equal(rows.length, 5001);
+  assert.equal(rows.at(-1).level, 5001);
+  assert.ok(rows.every(({ group }) => group.size === 1));
+  for (const one of events) lineage.drop(one);
+  assert.equal(lineage.rows().length, 0);
+  assert.deepEqual(lineage.runs, []);
+});
+
+test("what closes a node stands beside what opened it, and is told by it where rows stand for nodes", () => {
+  const lineage = new Lineage();
+  const all = [node("tool_call", "a"), node("prompt", "b", "a"), node("log", "b"), node("response", "b"), node("tool_result", "a"), event("log")];
+  for (const one of all) lineage.append(one);
+  assert.equal(outline(lineage.rows()), "1:- 2:ta 3:pb 4:lb 3:rb 2:ta 2:l");
+  assert.equal(outline(lineage.rows({ run: "" })), "1:ta 2:pb 3:lb 2:rb 1:ta 1:l");
+  assert.equal(outline(lineage.rows({ merged: true })), "1:- 2:ta 3:pb 4:lb 2:l");
+  all[3].hit = true;
+  assert.equal(outline(lineage.rows({ hits: true })), "1:- 2:ta 3:pb 3:rb", "what is above a hit stays");
+  lineage.rows()[1].span.folded = true;
+  assert.equal(outline(lineage.rows()), "1:- 2:ta 2:ta 2:l");
+  assert.equal(lineage.reveal(all[2]), true);
+  assert.equal(lineage.reveal(all[2]), false);
+  // The head is trimmed: what was inside moves up.
+  lineage.drop(all[0]);
+  assert.equal(outline(lineage.rows()), "1:- 2:pb 3:lb 2:rb 2:ta 2:l");
+});
+
+test("a node that opens once more is a node once more, and a circle of parents is no parent", () => {
+  const lineage = new Lineage();
+  for (const type of ["prompt", "response", "prompt", "response"]) lineage.append(node(type, "again"));
+  assert.equal(outline(lineage.rows()), "1:- 2:pagain 2:ragain 2:pagain 2:ragain");
+  lineage.clear();
+  for (const [id, parent] of [["a", "b"], ["b", "a"], ["c", "c"]]) lineage.append(node("prompt", id, parent));
+  assert.equal(lineage.rows().length, 4);
+});
+
+test("held time is told apart from work, once where it overlaps, and also of the nodes above", () => {
+  const lineage = new Lineage();
+  const at = (ts, type, id, parent) => node(type, id, parent, { ts, start: ts });
+  const [outer, inner, end, close] = [at(10, "tool_call", "o"), at(11, "prompt", "i", "o"), at(16, "response", "i", "o"), at(18, "tool_result", "o")];
+  for (const one of [outer, inner, end, close]) lineage.append(one);
+  lineage.held(inner, 11, 14);
+  lineage.held(end, 16, 17);
+  const [a, b] = [barOf(outer, 18, new Map()), barOf(inner, 18, new Map())];
+  assert.deepEqual([a.from, a.to, a.held, a.heldFor, a.open], [10, 18, [[11, 14], [16, 17]], 4, false]);
+  assert.deepEqual([b.from, b.to, workOf(inner, b)], [11, 17, 2000]);
+  assert.equal(workOf(outer, a), 4000);
+  end.took = 1500;
+  assert.equal(workOf(inner, b), 1500, "what a step says of itself comes first");
+  const waits = barOf(at(20, "prompt", "x"), 25, new Map());
+  assert.equal(waits.point, true);
+  assert.deepEqual(joined([[3, 5], [1, 2], [4, 6], [6, 7]]), [[1, 2], [3, 7]]);
+  assert.equal(joined(Array.from({ length: 1000 }, (_, i) => [i * 2, i * 2 + 1])).length, 24);
+});
+
+test("an axis has round ticks at any closeness, each with a text of its own", () => {
+  for (let least = 1e-5; least < 1e6; least *= 1.7) {
+    const step = tickOf(least);
+    assert.ok(step >= least * 0.99 && step < least * 3.1, `${least}: ${step}`);
+    const texts = [0, 1, 2, 3, 4, 5].map((i) => tickText(i * step, step));
+    assert.equal(new Set(texts).size, 6, `${step}: ${texts}`);
+  }
+});
+
+test("a query finds words in payloads, decisions and fields, and not in the names of fields", () => {
+  const raw = JSON.stringify({ type: "prompt", data: { text: 'Say "Grüße" twice\n' }, node_id: null, metadata: { team: "blue" } });
+  const one = event("tool_call", { name: "book_hotel", run: "trip", model: "gpt-5-mini", nodeId: "n7", raw, decision: { outcome: "released", action: "edit", raw: '{"decision":{"data":{"city":"Porto"}}}' } });
+  const found = (text) => matches(parseQuery(text), one);
+  for (const text of ["grüße", "GRÜßE twice", "blue", "porto", "tool call", "type:tool_call", "name:hotel", "run:trip", "model:gpt", "node:n7", "is:edit", "-lisbon", "book -type:log"]) {
+    assert.equal(found(text), true, text);
+  }
+  for (const text of ["metadata", "node_id", "null", "-porto", "type:log", "lisbon", "name:trip", "unknown:field", "origin:edited", "a.c"]) assert.equal(found(text), false, text);
+  assert.equal(matches(parseQuery("gruesse"), { ...one, raw: raw.replace("ü", "\\u00fc") }), false);
+  assert.equal(matches(parseQuery("grüße"), { ...one, raw: raw.replace("ü", "\\u00fc").replace("ß", "\\u00df") }), true);
+  assert.deepEqual(parseQuery('  "" - '), []);
+});
+
+test("the whole page is less than 150 KB, compressed", async () => {
+  const folder = new URL("../../templates/", import.meta.url);
+  const files = [new URL("debugger.html", folder), ...(await readdir(new URL("assets/", folder))).filter((name) => !/index\.js|\.md$/.test(name)).map((name) => new URL(`assets/${name}`, folder))];
+  let size = 0;
+  for (const file of files) size += gzipSync(await readFile(file)).length;
+  assert.ok(size < 150_000, `${size} bytes`);
 });

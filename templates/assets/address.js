@@ -1,0 +1,54 @@
+// The page's address as what is looked at: `?run=…&view=…#seq=…`. A link to a step shows that step; back and forward
+// go through what was looked at.
+//
+// What a person does in quick succession is one step back. A browser also refuses to write its history too often.
+
+const TOGETHER_MS = 250;
+
+/** What an address asks for: `seq` is null where it names no step, undefined where its fragment is another's. */
+export function readAddress(url = new URL(location)) {
+  const [, digits] = /^#seq=(\d{1,15})$/.exec(url.hash) ?? [];
+  const seq = digits ? Number(digits) : url.hash === "" ? null : undefined;
+  return { run: url.searchParams.get("run"), view: url.searchParams.get("view"), seq };
+}
+
+export class Address {
+  #timer = 0;
+  #next = {};
+
+  /** `onMove({run, view, seq})` when somebody went back or forward, or wrote another fragment. */
+  constructor(onMove) {
+    addEventListener("popstate", () => {
+      clearTimeout(this.#timer);
+      this.#next = {};
+      onMove(readAddress());
+    });
+    addEventListener("pagehide", () => this.#write());
+  }
+
+  /** Remembers any of `run` (null: all), `view` and `seq` (null: what the agent does), soon. */
+  remember(change) {
+    Object.assign(this.#next, change);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#write(), TOGETHER_MS);
+  }
+
+  /** The address that shows a step of an agent's page as it is looked at now. */
+  static of(seq) {
+    const url = new URL(location);
+    url.hash = `seq=${seq}`;
+    return url.href;
+  }
+
+  #write() {
+    clearTimeout(this.#timer);
+    const { run, view, seq } = this.#next;
+    this.#next = {};
+    const url = new URL(location);
+    const put = (key, value) => (value === null ? url.searchParams.delete(key) : url.searchParams.set(key, value));
+    if (run !== undefined) put("run", run);
+    if (view !== undefined) put("view", view);
+    if (seq !== undefined) url.hash = seq === null ? "" : `seq=${seq}`;
+    if (url.href !== location.href) history.pushState(null, "", url);
+  }
+}

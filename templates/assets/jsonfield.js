@@ -1,0 +1,68 @@
+// An editor of JSON: checked as it is typed in, with the place of what is wrong.
+
+import { button, element } from "./dom.js";
+import { fault } from "./json.js";
+import { laidOut } from "./payload.js";
+
+/** Longer text is checked when the typing pauses. */
+const CHECKED_AT_ONCE = 100_000;
+const PAUSE_MS = 250;
+
+/**
+ * Puts an editor of `draft[key]` into a form; `onChange()` when it was typed in. Returns `check()`, which says whether it
+ * is an object, `put(text)`, `bad()`, and the `bar` above it for more buttons.
+ */
+export function jsonField(form, draft, key, label, onChange, prefix = "decision") {
+  const id = `${prefix}-${key}`;
+  const bar = element("div", "payload-bar", "");
+  const caption = element("label", "", `${label} (a JSON object)`);
+  caption.htmlFor = id;
+  bar.append(caption);
+  const area = element("textarea", "code", "");
+  area.id = id;
+  area.spellcheck = false;
+  area.rows = Math.min(18, Math.max(4, draft[key].split("\n").length + 1));
+  area.value = draft[key];
+  area.setAttribute("aria-describedby", `${id}-error`);
+  const error = element("p", "field-error", "");
+  error.id = `${id}-error`;
+  const words = element("span", "", "");
+  words.setAttribute("aria-live", "polite");
+  let found = null;
+  const tidy = button("Format", "plain", () => check() && put(laidOut(area.value)));
+  tidy.title = "Lay the JSON out anew";
+  bar.append(tidy);
+  const show = button("Show the place", "plain", () => {
+    area.focus();
+    area.setSelectionRange(found.at, Math.min(found.at + 1, area.value.length));
+  });
+  error.append(words, " ", show);
+  let timer = 0;
+  const check = () => {
+    clearTimeout(timer);
+    found = fault(area.value);
+    error.hidden = !found;
+    const said = found ? `Line ${found.line}, column ${found.column}: ${found.message}` : "";
+    if (words.textContent !== said) words.textContent = said;
+    if (found) area.setAttribute("aria-invalid", "true");
+    else area.removeAttribute("aria-invalid");
+    onChange();
+    return !found;
+  };
+  const put = (text) => {
+    area.value = text;
+    draft[key] = text;
+    check();
+  };
+  area.addEventListener("input", () => {
+    draft[key] = area.value;
+    clearTimeout(timer);
+    if (area.value.length <= CHECKED_AT_ONCE) check();
+    else timer = setTimeout(check, PAUSE_MS);
+  });
+  form.append(bar, area, error);
+  found = fault(draft[key]);
+  error.hidden = true;
+  if (found) queueMicrotask(check);
+  return { bar, check, put, bad: () => found !== null };
+}
