@@ -1,5 +1,5 @@
 // The page's address as what is looked at: `?run=…&view=…#seq=…`. A link to a step shows that step; back and forward
-// go through what was looked at.
+// go through what was looked at. `?left=…&right=…` compares two runs.
 //
 // What a person does in quick succession is one step back. A browser also refuses to write its history too often.
 
@@ -9,14 +9,16 @@ const TOGETHER_MS = 250;
 export function readAddress(url = new URL(location)) {
   const [, digits] = /^#seq=(\d{1,15})$/.exec(url.hash) ?? [];
   const seq = digits ? Number(digits) : url.hash === "" ? null : undefined;
-  return { run: url.searchParams.get("run"), view: url.searchParams.get("view"), seq };
+  const [left, right] = ["left", "right"].map((side) => url.searchParams.get(side));
+  const compare = left === null || right === null ? null : { left, right };
+  return { run: url.searchParams.get("run"), view: url.searchParams.get("view"), seq, compare };
 }
 
 export class Address {
   #timer = 0;
   #next = {};
 
-  /** `onMove({run, view, seq})` when somebody went back or forward, or wrote another fragment. */
+  /** `onMove({run, view, seq, compare})` when somebody went back or forward, or wrote another fragment. */
   constructor(onMove) {
     addEventListener("popstate", () => {
       clearTimeout(this.#timer);
@@ -26,7 +28,7 @@ export class Address {
     addEventListener("pagehide", () => this.#write());
   }
 
-  /** Remembers any of `run` (null: all), `view` and `seq` (null: what the agent does), soon. */
+  /** Remembers any of `run` (null: all), `view`, `seq` (null: what the agent does) and `compare` (null: no runs), soon. */
   remember(change) {
     Object.assign(this.#next, change);
     clearTimeout(this.#timer);
@@ -42,12 +44,13 @@ export class Address {
 
   #write() {
     clearTimeout(this.#timer);
-    const { run, view, seq } = this.#next;
+    const { run, view, seq, compare } = this.#next;
     this.#next = {};
     const url = new URL(location);
     const put = (key, value) => (value === null ? url.searchParams.delete(key) : url.searchParams.set(key, value));
     if (run !== undefined) put("run", run);
     if (view !== undefined) put("view", view);
+    for (const side of compare === undefined ? [] : ["left", "right"]) put(side, compare && compare[side]);
     if (seq !== undefined) url.hash = seq === null ? "" : `seq=${seq}`;
     if (url.href !== location.href) history.pushState(null, "", url);
   }

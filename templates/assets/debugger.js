@@ -2,6 +2,7 @@
 //
 //   stream.js ─▶ frame ─▶ trace.js (what we know) ─▶ timeline.js, details.js, status.js (what is seen)
 //   controls.js, decision.js, breakpoints.js ─▶ POST debug/… ─▶ the server ─▶ a frame
+//   forkform.js, compareview.js, filebar.js ─▶ whole runs: forked, side by side, as files
 //   runs.js (the chosen run) and the selection ─▶ scope.js ─▶ what the buttons act on
 //
 // A control's answer is never applied here: what it changed comes back as frames, in order with everything else.
@@ -11,9 +12,12 @@ import { clearAlerts, showAlert } from "./alerts.js";
 import { call } from "./api.js";
 import { Breakpoints } from "./breakpoints.js";
 import { wireCopy } from "./clipboard.js";
+import { CompareView } from "./compareview.js";
 import { updateToolbar, wireControls } from "./controls.js";
 import { Decisions } from "./decision.js";
 import { Details } from "./details.js";
+import { FileBar } from "./filebar.js";
+import { ForkForm } from "./forkform.js";
 import { members } from "./json.js";
 import { Nodes } from "./nodes.js";
 import { RunsPanel } from "./runspanel.js";
@@ -57,6 +61,7 @@ const status = new Status({
 const nodes = new Nodes();
 const trace = new Trace((change, event) => {
   timeline[change](event);
+  if (change !== "changed") compare.changed();
   if (change === "changed") details.changed(event);
   else if (change === "appended") details.came(event);
   else if (change === "dropped") nodes.drop(event.seq);
@@ -99,7 +104,15 @@ const details = new Details({
   panel: at("details"),
   get: (seq) => trace.get(seq),
   nodes,
-  tools: { decide, breakHere, pick, breakpoint: (id) => breakpoints.reveal(id), onTimeout: (ids) => breakpoints.onTimeout(ids) },
+  tools: {
+    decide,
+    breakHere,
+    pick,
+    fork: (event) => forkForm.open(event),
+    ignore: (event, path) => forkForm.ignoring(event, path),
+    breakpoint: (id) => breakpoints.reveal(id),
+    onTimeout: (ids) => breakpoints.onTimeout(ids),
+  },
 });
 const runs = new Runs({ select: at("run"), known: at("known-runs"), onChoose: chooseRun, onList: runsTold });
 const runsPanel = new RunsPanel({
@@ -110,6 +123,36 @@ const runsPanel = new RunsPanel({
   alert: showAlert,
   announce: (text) => status.announce("runs", text),
   onOpen: () => breakpoints.hide(),
+  compare: (left, right) => compare.show(left, right),
+  write: (run, mask) => files.export(run, mask),
+});
+const files = new FileBar({
+  announce: (text) => status.announce("files", text),
+  exists: (id) => runs.get(id) !== undefined,
+  imported({ run_id: run, first_seq: first }) {
+    runs.refresh();
+    runs.choose(run);
+    if (first) seek(first);
+  },
+});
+const compare = new CompareView({
+  get: (seq) => trace.get(seq),
+  runs,
+  pick,
+  announce: (text) => status.announce("compare", text),
+  onChange: (two) => address.remember({ compare: two }),
+});
+const forkForm = new ForkForm({
+  agentId,
+  get: (seq) => trace.get(seq),
+  runs,
+  showRun(run) {
+    compare.hide();
+    runs.choose(run);
+  },
+  compare: (left, right) => compare.show(left, right),
+  announce: (text) => status.announce("fork", text),
+  alert: showAlert,
 });
 const searchBar = new SearchBar({
   search,
@@ -155,10 +198,11 @@ const stream = new EventStream({
 wireControls({
   alert: showAlert,
   settled: clearAlerts,
-  move: (by) => timeline.move(by, document.activeElement?.matches("#timeline .row")),
+  move: (by) => (compare.shown ? compare.step(by) : timeline.move(by, document.activeElement?.matches("#timeline .row"))),
   keys: {
     b: () => breakpoints.toggle(),
     r: () => runsPanel.toggle(),
+    f: () => !compare.shown && details.event && !details.event.lost && forkForm.open(details.event),
     h: () => scope.next && pick(scope.next.seq),
     d: () => at("details").focus(),
     y: () => press("proceed"),
@@ -168,9 +212,12 @@ wireControls({
     1: () => setView("tree"),
     2: () => setView("list"),
     3: () => setView("waterfall"),
-    "/": () => searchBar.focus(),
-    m: () => searchBar.go(1),
-    M: () => searchBar.go(-1),
+    "/": () => {
+      compare.hide();
+      searchBar.focus();
+    },
+    m: () => (compare.shown ? compare.move(1) : searchBar.go(1)),
+    M: () => (compare.shown ? compare.move(-1) : searchBar.go(-1)),
   },
 });
 at("follow").addEventListener("click", () => timeline.follow());
@@ -226,6 +273,8 @@ function receive({ event: name, data: raw, id }) {
   } else if (name === "decision") {
     trace.decide(frame, raw);
     nodes.ended(String(frame.run_id ?? ""), frame.seq, frame.decision?.action);
+  } else if (name === "forked") {
+    takeFork(frame);
   } else if (name === "gap") {
     trace.gaps = [frame];
   } else if (name !== "") {
@@ -245,6 +294,12 @@ function receive({ event: name, data: raw, id }) {
     if (state?.held.some((hold) => hold.seq === frame.seq)) aim();
   }
   redraw();
+}
+
+/** A fork was made, here or elsewhere. What was made before this page came is told by the list of runs alone. */
+function takeFork({ run_id: run, forked_from: source, plan }) {
+  runs.forked({ run_id: run, forked_from: source });
+  if (state) status.announce("forked", `${runName(source.run_id)} was forked: run ${runName(run)}. ${plan.summary}.`);
 }
 
 /** Drops the trace. The position frame that opened this connection may already tell of the new one. */
@@ -320,6 +375,7 @@ function chooseRun(run) {
 /** Selects an event because a link names it, in whichever run it is. Returns whether this page has it. */
 function pick(seq) {
   const event = trace.get(seq);
+  compare.hide();
   const hold = state?.held.find((one) => one.seq === seq);
   // The trace has let it go, and the agent still waits for a decision.
   if (!event && hold) details.show(lostEvent(hold));
@@ -354,6 +410,7 @@ async function release(seq) {
 
 function runsTold() {
   modeOfRuns = state?.mode;
+  compare.changed();
   runsPanel.draw();
   timeline.restyle();
   redraw();
@@ -365,6 +422,7 @@ function go(event, focus, lasts) {
 }
 
 function setView(view) {
+  compare.hide();
   timeline.setView(view);
   address.remember({ view: timeline.view });
   drawView();
@@ -372,7 +430,9 @@ function setView(view) {
 }
 
 /** Shows what an address asks for. */
-function visit({ run, view, seq }) {
+function visit({ run, view, seq, compare: two }) {
+  if (two) compare.show(two.left, two.right);
+  else compare.hide();
   if (run !== runs.chosen) runs.choose(run);
   timeline.setView(view ?? "list");
   drawView();

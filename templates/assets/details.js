@@ -49,7 +49,8 @@ export class Details {
 
   /**
    * `get(seq)` is an event of the trace, `nodes` says how they belong together. `tools` are `decide(slot, event)`,
-   * which fills in what can be decided, `breakHere(event)`, `pick(seq)` and `breakpoint(id)`, which go there, and
+   * which fills in what can be decided, `breakHere(event)`, `fork(event)`,
+   * `ignore(event, path)`, which forks anew without that path, `pick(seq)` and `breakpoint(id)`, which go there, and
    * `onTimeout(ids)`, which says what becomes of a step at these breakpoints when its time is up.
    */
   constructor({ panel, get, nodes, tools }) {
@@ -87,7 +88,7 @@ export class Details {
     if (event.lost) {
       content.push(element("p", "notice", "What this step carries is no longer kept by this page. It can still be decided."));
     } else {
-      content.push(divergenceSection(parts, this.#get), place("carried"), metadata(parts), rawEvent(event));
+      content.push(divergenceSection(parts, this.#get, (path) => this.#tools.ignore(event, path)), place("carried"), metadata(parts), rawEvent(event));
     }
     panel.replaceChildren(...content.filter(Boolean));
     panel.scrollTop = 0;
@@ -126,6 +127,13 @@ export class Details {
     const head = element("div", "details-head", "");
     const actions = element("div", "details-actions", "");
     actions.append(button("Break here", "plain", () => this.#tools.breakHere(event)));
+    if (!event.lost) {
+      const fork = button("Fork from here", "plain", () => this.#tools.fork(event));
+      fork.setAttribute("aria-haspopup", "dialog");
+      fork.setAttribute("aria-keyshortcuts", "f");
+      fork.title = "Run the agent again up to this step from the record, and go on from here with something else (f)";
+      actions.append(fork);
+    }
     head.append(heading, actions);
     return head;
   }

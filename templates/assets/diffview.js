@@ -51,6 +51,15 @@ export function diffView(before, after, { json = false } = {}) {
   return view;
 }
 
+/** A field that differs, as the server tells it: JSON that may be cut, and "" or null where there is none. */
+export function fieldDiff(left, right) {
+  if (left && right) return diffView(left, right);
+  const view = element("pre", "diff", "");
+  view.tabIndex = -1;
+  view.append(line(left ? "gone" : "new", visibleLines(left || right || "")));
+  return view;
+}
+
 /** Which line took the place of which: as many new ones as there are gone ones before them. */
 function paired(changes) {
   const pairs = new Map();

@@ -1,6 +1,6 @@
 // Why a fork's record does not have a step: the nearest that it has, and what differs from it.
 
-import { diffView } from "./diffview.js";
+import { fieldDiff } from "./diffview.js";
 import { button, element } from "./dom.js";
 import { goTo } from "./payload.js";
 import { clip, visible } from "./text.js";
@@ -24,12 +24,12 @@ export function divergenceSection(parts, get, ignore) {
     const head = element("div", "field-bar", "");
     head.append(element("code", "", clip(visible(String(path)), 200)));
     // Only what is in data can be left out of what is compared.
-    if (ignore && String(path).startsWith("$")) {
+    if (String(path).startsWith("$")) {
       const leave = button("Ignore this path", "plain", () => ignore(String(path)));
       leave.title = "Fork anew, with this path left out when steps are compared with the record";
       head.append(leave);
     }
-    section.append(head, diffView(left ?? "", right ?? ""));
+    section.append(head, fieldDiff(left, right));
   }
   return section;
 }

@@ -59,6 +59,16 @@ export class Runs {
     if (!run || (frame.run_end && !run.finished)) this.refresh();
   }
 
+  /** Told of a fork: it is there before its first step, and before the server is asked again. */
+  forked({ run_id: id, forked_from: source }) {
+    if (!this.#known.has(id)) {
+      this.#known.set(id, { run_id: id, mode: "unknown", finished: false, events: 0, held: 0, forked_from: source });
+      this.#draw();
+      this.#onList();
+    }
+    this.refresh();
+  }
+
   /** What the server last said of a run. */
   get(id) {
     return this.#known.get(id);
@@ -121,9 +131,10 @@ export function runName(id) {
   return id === "" ? "Default run" : clip(visible(id), 40);
 }
 
-function describe({ run_id: id, mode, finished, held }) {
+function describe(run) {
+  const { run_id: id, mode, finished, held } = run;
   const parts = [runName(id)];
-  if (mode === undefined) parts.push("no events yet");
+  if (mode === undefined || (run.forked_from && run.events === 0)) parts.push("no events yet");
   else if (finished && !held) parts.push("finished");
   else parts.push(words(mode));
   if (held) parts.push(`${held} held`);

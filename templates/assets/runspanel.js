@@ -18,13 +18,18 @@ export class RunsPanel {
   #alert;
   #announce;
   #onOpen;
+  #compare;
+  #export;
   #rows = new Map();
+  #chosen = "";
 
   /**
-   * `runs` and `nodes` know the runs, `held()` is what is held now; `pick(seq)` selects an event; `onOpen()` when the
-   * panel opens.
+   * `runs` and `nodes` know the runs, `held()` is what is held now; `pick(seq)` selects an event; `compare(left,
+   * right)` puts two runs side by side; `write(run, mask)` exports one; `onOpen()` when the panel opens.
    */
-  constructor({ runs, nodes, held, pick, alert, announce, onOpen }) {
+  constructor({ runs, nodes, held, pick, alert, announce, onOpen, compare, write }) {
+    this.#compare = compare;
+    this.#export = write;
     this.#held = held;
     this.#pick = pick;
     this.#runs = runs;
@@ -35,6 +40,10 @@ export class RunsPanel {
     at("runs-button").addEventListener("click", () => this.toggle());
     at("close-runs").addEventListener("click", () => this.#close());
     at("all-runs").addEventListener("click", () => this.#runs.choose(null));
+    at("compare-two").addEventListener("submit", (submit) => {
+      submit.preventDefault();
+      compare(at("compare-one").value, at("compare-other").value);
+    });
   }
 
   /** Opens the panel and goes there; from inside of it, closes it and goes back. */
@@ -66,6 +75,7 @@ export class RunsPanel {
     at("more-runs").hidden = all.length <= LISTED;
     at("more-runs").textContent = `${count(all.length - LISTED, "older run")} in the list of the toolbar.`;
     at("all-runs").setAttribute("aria-pressed", String(this.#runs.chosen === null));
+    this.#offer(all);
     const ids = new Set(shown.map((run) => run.run_id));
     for (const [id, row] of this.#rows) {
       if (ids.has(id)) continue;
@@ -83,6 +93,23 @@ export class RunsPanel {
       before = row;
       this.#fill(row, run);
     }
+  }
+
+  /** Any two runs can be compared: a fork with its source, where that is what there is, else the last two. */
+  #offer(all) {
+    at("compare-two").hidden = all.length < 2;
+    const ids = all.map((run) => run.run_id);
+    const offered = JSON.stringify(ids);
+    if (ids.length < 2 || this.#chosen === offered) return;
+    const fork = all.findLast(({ forked_from: from }) => from && ids.includes(from.run_id));
+    const standard = fork ? [fork.forked_from.run_id, fork.run_id] : ids.slice(-2);
+    for (const [i, id] of ["compare-one", "compare-other"].entries()) {
+      const select = at(id);
+      const before = this.#chosen && ids.includes(select.value) ? select.value : standard[i];
+      select.replaceChildren(...ids.map((one) => Object.assign(element("option", "", runName(one)), { value: one })));
+      select.value = before;
+    }
+    this.#chosen = offered;
   }
 
   #newRow(id) {
@@ -106,14 +133,34 @@ export class RunsPanel {
     const head = element("div", "run-head", "");
     head.append(name, element("span", "badge", ""));
     const foot = element("div", "run-foot", "");
+    const more = element("div", "run-more", "");
+    more.hidden = true;
+    const toggle = button("⋯", "plain", () => {
+      more.hidden = !more.hidden;
+      toggle.ariaExpanded = String(!more.hidden);
+    });
+    toggle.ariaExpanded = "false";
+    toggle.title = "Export, compare";
+    toggle.setAttribute("aria-label", `More of ${runName(id)}`);
+    actions.append(toggle);
+    const source = button("Compare with its source", "plain", () => this.#compare(this.#runs.get(id).forked_from.run_id, id));
+    source.dataset.verb = "source";
+    source.setAttribute("aria-label", `Compare with its source: ${runName(id)}`);
+    const plain = button("Export", "plain", () => this.#export(id, false));
+    plain.setAttribute("aria-label", `Export: ${runName(id)}`);
+    const masked = button("Export with secrets masked", "plain", () => this.#export(id, true));
+    masked.setAttribute("aria-label", `Export with secrets masked: ${runName(id)}`);
+    masked.title = "Secrets are replaced, by the names of their fields and by their looks. Such a file can be looked at and compared, not forked";
+    more.append(source, plain, masked);
     foot.append(element("span", "hint", ""), actions);
-    row.append(head, foot);
+    row.append(head, foot, more);
     return row;
   }
 
   #fill(row, run) {
     const seen = this.#nodes.run(run.run_id);
-    const state = run.held ? "held" : seen?.stopped ? "stopped" : run.finished ? "finished" : run.mode;
+    const waits = run.forked_from && run.events === 0;
+    const state = run.held ? "held" : seen?.stopped ? "stopped" : run.finished ? "finished" : waits ? "not started" : run.mode;
     const badge = row.querySelector(".badge");
     badge.textContent = run.held ? `${run.held} held` : words(state);
     badge.dataset.state = state;
@@ -127,6 +174,7 @@ export class RunsPanel {
     if (run.forked_from) told.push(`forked from ${runName(run.forked_from.run_id)}${run.forked_from.seq ? ` at #${run.forked_from.seq}` : ""}`);
     row.querySelector(".hint").textContent = told.join(" · ");
     const detached = run.mode === "detached";
+    row.querySelector("[data-verb=source]").hidden = !run.forked_from || !this.#runs.get(run.forked_from.run_id);
     const put = (verb, useful) => (row.querySelector(`[data-verb=${verb}]`).hidden = !useful);
     // A gate is opened by a release alone, so that neither is offered for it.
     const steppable = this.#held().some((hold) => hold.run_id === run.run_id && !hold.gate);

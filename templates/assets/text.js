@@ -71,6 +71,11 @@ export function count(n, noun) {
   return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }
 
+/** One argument for a shell, whatever is in it. */
+export function shellQuoted(text) {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** A line for a shell that reports a first step. A quote in the id would end the argument, so it is escaped too. */
 export function curlLine(origin, agentId) {
   const id = encodeURIComponent(agentId).replaceAll("'", "%27");

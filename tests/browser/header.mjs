@@ -158,7 +158,7 @@ claim("every verb has its key, and the help names it", async () => {
   await page.keyboard.press("b");
   await page.keyboard.press("?");
   const help = await page.locator("#help kbd").allTextContents();
-  for (const key of ["s", "n", "o", "c", "p", "X", "C", "y", "e", "a", "x", "j", "k", "h", "d", "b", "r", "?"]) assert.ok(help.includes(key), key);
+  for (const key of ["s", "n", "o", "c", "p", "X", "C", "y", "e", "a", "x", "j", "k", "h", "d", "f", "b", "r", "?"]) assert.ok(help.includes(key), key);
   await page.keyboard.press("Escape");
   await page.locator("#help").waitFor({ state: "hidden" });
   await page.keyboard.press("C");
@@ -178,7 +178,7 @@ claim("the runs have a panel that tells what each does, and acts on one alone", 
   const row = (name) => page.locator("#run-list li", { hasText: name });
   await until("the runs are told", async () => (await row("long").count()) === 1 && /1 held/.test(await row("long").textContent()));
   assert.match(await row("short").textContent(), /finished.*2 events · 1 error/);
-  assert.deepEqual(await row("short").getByRole("button").allTextContents(), ["short"]);
+  assert.deepEqual(await row("short").getByRole("button").allTextContents(), ["short", "⋯"]);
   await row("long").locator(".run-name").click();
   assert.equal(await page.locator("#run").inputValue(), "run:long");
   assert.equal(await row("long").locator(".run-name").getAttribute("aria-pressed"), "true");

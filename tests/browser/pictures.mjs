@@ -82,6 +82,65 @@ async function gate(agent, page) {
   return { answer: held };
 }
 
+/** What a writer of release notes does; `other` asks another model and gets another answer. */
+function notes(other) {
+  const messages = [{ role: "system", content: "You write release notes." }, { role: "user", content: "Write those of 2.4." }];
+  const model = other ? "gpt-5" : MODEL;
+  const text = other ? "2.4 retries failed uploads, at most five times, and has a dark mode." : "2.4 is full of great improvements!";
+  return [
+    { type: "prompt", node_id: "plan", model: MODEL, input_tokens: 312, data: { messages } },
+    { type: "response", node_id: "plan", model: MODEL, input_tokens: 312, output_tokens: 44, duration_ms: 640, data: { text: "I will read what has changed since 2.3." } },
+    { type: "tool_call", name: "list_changes", node_id: "list", effect: "read", data: { since: "2.3" } },
+    { type: "tool_result", name: "list_changes", node_id: "list", duration_ms: 180, data: { changes: [482, 496, 501] } },
+    { type: "tool_call", name: "read_change", node_id: "read", effect: "read", data: { pull_request: 482 } },
+    { type: "tool_result", name: "read_change", node_id: "read", duration_ms: 150, data: { title: "Retry uploads, at most five times" } },
+    { type: "prompt", node_id: "write", model, input_tokens: 1480, data: { messages: [...messages, { role: "user", content: "Changes: retry uploads at most five times; dark mode." }] } },
+    { type: "response", node_id: "write", model, input_tokens: 1480, output_tokens: other ? 61 : 38, duration_ms: other ? 1320 : 700, data: { text } },
+    { type: "tool_call", name: "publish", node_id: "publish", effect: "mutating", data: { version: "2.4", text } },
+  ];
+}
+
+/** A recorded run that ended with what nobody wanted, forked at the prompt that wrote it, and both side by side. */
+async function forkAndCompare(agent) {
+  for (const step of notes(false)) {
+    await pause(step.duration_ms ?? 30);
+    await agent.record({ run_id: "release-2.4", accepts: ACCEPTS, ...step });
+  }
+  await agent.record({ run_id: "release-2.4", type: "tool_result", name: "publish", node_id: "publish", data: { ok: true }, run_end: true });
+  const page = await open(browser, `${agent.base}?mode=observe`, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
+  await shows(page, "#connection", "Live");
+  await page.locator('#timeline [data-seq="7"]').click();
+  await page.keyboard.press("f");
+  await page.locator("#fork-model").fill("gpt-5");
+  await page.locator("#fork-send").click();
+  await page.locator("#fork-done").waitFor();
+  await take(page, "fork");
+  const run = await page.locator(".fork-run code").textContent();
+  await page.keyboard.press("Escape");
+  const told = notes(true);
+  // What the record answers the agent does not do itself.
+  for (const [i, step] of told.entries()) {
+    const served = i === 1 || i === 3 || i === 5;
+    if (served) continue;
+    if (step.name === "publish") break;
+    await pause(step.duration_ms ?? 30);
+    await agent.trace({ run_id: run, accepts: ACCEPTS, ...step, model: i === 6 ? MODEL : step.model });
+  }
+  const held = agent.trace({ run_id: run, accepts: ACCEPTS, ...told.at(-1) });
+  await shows(page, "#held", "1");
+  await page.keyboard.press("r");
+  await page.locator("#compare-two button").click();
+  await page.locator("#compare-details .pair").waitFor();
+  await page.keyboard.press("r");
+  await page.keyboard.press("r");
+  await page.keyboard.press("m");
+  await page.keyboard.press("Escape");
+  await take(page, "compare");
+  const [{ seq }] = (await agent.status()).held;
+  await agent.post("release", JSON.stringify({ seq, action: "fail", message: "not yet" }));
+  await held;
+}
+
 /** One picture in each colour scheme. */
 async function take(page, name) {
   for (const colorScheme of ["light", "dark"]) {
@@ -112,6 +171,8 @@ try {
   const [{ seq }] = (await booker.status()).held;
   await booker.post("release", JSON.stringify({ seq, action: "proceed" }));
   await booking.answer;
+
+  await forkAndCompare(new Agent(server.url, "release-notes"));
 } finally {
   await browser.close();
   await server.stop();
