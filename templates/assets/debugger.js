@@ -123,7 +123,11 @@ const runsPanel = new RunsPanel({
   alert: showAlert,
   announce: (text) => status.announce("runs", text),
   onOpen: () => breakpoints.hide(),
-  compare: (left, right) => compare.show(left, right),
+  compare(left, right) {
+    // Two runs need the room of the panel.
+    runsPanel.hide();
+    compare.show(left, right);
+  },
   write: (run, mask) => files.export(run, mask),
 });
 const files = new FileBar({

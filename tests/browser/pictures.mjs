@@ -107,8 +107,10 @@ async function forkAndCompare(agent) {
     await agent.record({ run_id: "release-2.4", accepts: ACCEPTS, ...step });
   }
   await agent.record({ run_id: "release-2.4", type: "tool_result", name: "publish", node_id: "publish", data: { ok: true }, run_end: true });
-  const page = await open(browser, `${agent.base}?mode=observe`, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
+  const page = await open(browser, agent.base, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
   await shows(page, "#connection", "Live");
+  await page.keyboard.press("c");
+  await shows(page, "#mode", "Running");
   await page.locator('#timeline [data-seq="7"]').click();
   await page.keyboard.press("f");
   await page.locator("#fork-model").fill("gpt-5");
@@ -131,10 +133,9 @@ async function forkAndCompare(agent) {
   await page.keyboard.press("r");
   await page.locator("#compare-two button").click();
   await page.locator("#compare-details .pair").waitFor();
-  await page.keyboard.press("r");
-  await page.keyboard.press("r");
   await page.keyboard.press("m");
-  await page.keyboard.press("Escape");
+  await until("the answers are shown", async () => /response/.test(await page.locator("#compare-details .details-title").textContent()));
+  await pause(3_200);
   await take(page, "compare");
   const [{ seq }] = (await agent.status()).held;
   await agent.post("release", JSON.stringify({ seq, action: "fail", message: "not yet" }));
