@@ -107,7 +107,7 @@ async function forkAndCompare(agent) {
     await agent.record({ run_id: "release-2.4", accepts: ACCEPTS, ...step });
   }
   await agent.record({ run_id: "release-2.4", type: "tool_result", name: "publish", node_id: "publish", data: { ok: true }, run_end: true });
-  const page = await open(browser, agent.base, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
+  const page = await open(browser, agent.base, { viewport: { width: 1240, height: 640 } });
   await shows(page, "#connection", "Live");
   await page.keyboard.press("c");
   await shows(page, "#mode", "Running");
@@ -120,13 +120,10 @@ async function forkAndCompare(agent) {
   const run = await page.locator(".fork-run code").textContent();
   await page.keyboard.press("Escape");
   const told = notes(true);
-  // What the record answers the agent does not do itself.
-  for (const [i, step] of told.entries()) {
-    const served = i === 1 || i === 3 || i === 5;
-    if (served) continue;
-    if (step.name === "publish") break;
-    await pause(step.duration_ms ?? 30);
-    await agent.trace({ run_id: run, accepts: ACCEPTS, ...step, model: i === 6 ? MODEL : step.model });
+  for (const step of told.slice(0, -1)) {
+    // What the record answers takes no time.
+    if (step.node_id === "write") await pause(step.duration_ms ?? 30);
+    await agent.trace({ run_id: run, accepts: ACCEPTS, ...step, ...(step.type === "prompt" && { model: MODEL }) });
   }
   const held = agent.trace({ run_id: run, accepts: ACCEPTS, ...told.at(-1) });
   await shows(page, "#held", "1");
@@ -157,7 +154,7 @@ const browser = await startBrowser();
 try {
   await mkdir(IMAGES, { recursive: true });
   const reviewer = new Agent(server.url, "code-reviewer");
-  const held = await open(browser, reviewer.base, { viewport: { width: 1240, height: 480 }, deviceScaleFactor: 1.25 });
+  const held = await open(browser, reviewer.base, { viewport: { width: 1240, height: 480 } });
   await shows(held, "#connection", "Live");
   const reviewing = await review(reviewer, held);
   await take(held, "held");
@@ -165,7 +162,7 @@ try {
   await reviewing.answer;
 
   const booker = new Agent(server.url, "room-booker");
-  const control = await open(browser, booker.base, { viewport: { width: 1240, height: 640 }, deviceScaleFactor: 1.25 });
+  const control = await open(browser, booker.base, { viewport: { width: 1240, height: 640 } });
   await shows(control, "#connection", "Live");
   const booking = await gate(booker, control);
   await take(control, "control");
