@@ -14,6 +14,17 @@ export function readAddress(url = new URL(location)) {
   return { run: url.searchParams.get("run"), view: url.searchParams.get("view"), seq, compare };
 }
 
+/** The agent that a page of this path is about. */
+export function agentIdOf(path) {
+  const [, encoded = ""] = /^\/agent\/([^/]*)\/debug$/.exec(path) ?? [];
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    // Not UTF-8. The server has refused such an id already, or will refuse the stream, with its own words.
+    return encoded;
+  }
+}
+
 export class Address {
   #timer = 0;
   #next = {};

@@ -7,12 +7,12 @@
 //
 // A control's answer is never applied here: what it changed comes back as frames, in order with everything else.
 
-import { Address, readAddress } from "./address.js";
+import { agentIdOf } from "./address.js";
 import { clearAlerts, showAlert } from "./alerts.js";
 import { call } from "./api.js";
 import { Breakpoints } from "./breakpoints.js";
 import { wireCopy } from "./clipboard.js";
-import { CompareView } from "./compareview.js";
+import { Comparing } from "./comparing.js";
 import { updateToolbar, wireControls } from "./controls.js";
 import { Decisions } from "./decision.js";
 import { Details } from "./details.js";
@@ -20,6 +20,7 @@ import { FileBar } from "./filebar.js";
 import { ForkForm } from "./forkform.js";
 import { members } from "./json.js";
 import { Nodes } from "./nodes.js";
+import { Places } from "./places.js";
 import { RunsPanel } from "./runspanel.js";
 import { runName, Runs } from "./runs.js";
 import { holdReason, targets } from "./scope.js";
@@ -136,15 +137,16 @@ const files = new FileBar({
   imported({ run_id: run, first_seq: first }) {
     runs.refresh();
     runs.choose(run);
-    if (first) seek(first);
+    if (first) places.seek(first);
   },
 });
-const compare = new CompareView({
+const compare = new Comparing({
+  alert: showAlert,
   get: (seq) => trace.get(seq),
   runs,
   pick,
   announce: (text) => status.announce("compare", text),
-  onChange: (two) => address.remember({ compare: two }),
+  onChange: (two) => places.remember({ compare: two }),
 });
 const forkForm = new ForkForm({
   agentId,
@@ -162,10 +164,17 @@ const searchBar = new SearchBar({
   search,
   timeline,
   hits: () => trace.of(runs.chosen).slice().filter(({ hit }) => hit),
-  choose: (event) => go(event, false),
+  choose: (event) => places.go(event, false),
   announce: (text) => status.announce("search", text),
 });
-const address = new Address(visit);
+const places = new Places({
+  trace,
+  timeline,
+  runs,
+  compare,
+  known: () => state !== null,
+  announce: (text) => status.announce("view", text),
+});
 
 let connection = "connecting";
 let why = "";
@@ -181,8 +190,6 @@ let resumedTotal = null;
 let drawing = 0;
 let detailsAt = 0;
 let detailsTimer = 0;
-/** The step that an address named and that is not there, or not yet; null with none. */
-let wanted = null;
 
 const stream = new EventStream({
   url: `debug/events${observing ? "?mode=observe" : ""}`,
@@ -213,9 +220,9 @@ wireControls({
     e: () => press("edit"),
     a: () => press("fulfil"),
     x: () => press("fail"),
-    1: () => setView("tree"),
-    2: () => setView("list"),
-    3: () => setView("waterfall"),
+    1: () => places.setView("tree"),
+    2: () => places.setView("list"),
+    3: () => places.setView("waterfall"),
     "/": () => {
       compare.hide();
       searchBar.focus();
@@ -235,9 +242,6 @@ for (const id of ["now", "holds"]) {
 }
 // The selected row is selected already, and still the way back to it from a step that the trace has let go.
 at("timeline").addEventListener("click", () => details.event?.lost && details.show(timeline.selected));
-for (const button of document.querySelectorAll(".views button")) {
-  button.addEventListener("click", () => setView(button.dataset.view));
-}
 at("zoom-in").addEventListener("click", () => timeline.zoom(1.5));
 at("zoom-out").addEventListener("click", () => timeline.zoom(1 / 1.5));
 at("zoom-fit").addEventListener("click", () => timeline.axis.fit());
@@ -254,7 +258,7 @@ addEventListener("hashchange", () => adoptTokenFromFragment() && stream.connectN
 document.addEventListener("visibilitychange", draw);
 setInterval(() => status.tick(), 1000);
 timeline.show(runs.chosen);
-visit(readAddress());
+places.start();
 aim();
 redraw();
 stream.connectNow();
@@ -293,7 +297,7 @@ function receive({ event: name, data: raw, id }) {
     nodes.add(frame);
     trace.append(frame, raw);
     runs.seen(frame);
-    if (wanted === frame.seq) seek(wanted);
+    places.came(frame.seq);
     // Its hold was told before it came.
     if (state?.held.some((hold) => hold.seq === frame.seq)) aim();
   }
@@ -338,7 +342,7 @@ function takeState(snapshot) {
   const at = performance.now();
   const held = Array.isArray(snapshot.held) ? snapshot.held.map((hold) => ({ ...hold, at })) : [];
   state = { ...snapshot, held };
-  if (wanted !== null) seek(wanted);
+  places.came();
   const fresh = aim();
   showLost();
   runs.refresh();
@@ -369,7 +373,7 @@ function chosenName() {
 
 function chooseRun(run) {
   timeline.show(run);
-  address.remember({ run });
+  places.remember({ run });
   aim();
   runsPanel.draw();
   status.announce("run", `${run === null ? "All runs" : runName(run)}: ${count(timeline.length, "event")}.`);
@@ -383,7 +387,7 @@ function pick(seq) {
   const hold = state?.held.find((one) => one.seq === seq);
   // The trace has let it go, and the agent still waits for a decision.
   if (!event && hold) details.show(lostEvent(hold));
-  if (event) go(event, true);
+  if (event) places.go(event, true);
   return event !== undefined;
 }
 
@@ -418,51 +422,6 @@ function runsTold() {
   runsPanel.draw();
   timeline.restyle();
   redraw();
-}
-
-function go(event, focus, lasts) {
-  if (runs.chosen !== null && event.runId !== runs.chosen) runs.choose(null);
-  timeline.pick(event, focus, lasts);
-}
-
-function setView(view) {
-  compare.hide();
-  timeline.setView(view);
-  address.remember({ view: timeline.view });
-  drawView();
-  status.announce("view", `Shown as ${timeline.view}.`);
-}
-
-/** Shows what an address asks for. */
-function visit({ run, view, seq, compare: two }) {
-  if (two) compare.show(two.left, two.right);
-  else compare.hide();
-  if (run !== runs.chosen) runs.choose(run);
-  timeline.setView(view ?? "list");
-  drawView();
-  if (seq === undefined) return;
-  if (seq === null) timeline.follow();
-  seek(seq);
-}
-
-/** Selects the step that an address names. Where there is none the page says why, and goes there when it comes. */
-function seek(seq) {
-  wanted = null;
-  const event = seq === null ? undefined : trace.get(seq);
-  at("missing").hidden = seq === null || event !== undefined;
-  if (event) go(event, false, true);
-  else if (seq !== null) wanted = seq;
-  if (wanted === null) return;
-  // Until the stream has caught up nobody knows.
-  if (!state) at("missing").textContent = `Looking for step #${seq}…`;
-  else if (seq < (trace.first?.seq ?? 1)) at("missing").textContent = `Step #${seq} is not kept any more: the trace is bounded, and the oldest steps go first.`;
-  else at("missing").textContent = `There is no step #${seq} yet. It is shown when it comes.`;
-}
-
-function drawView() {
-  for (const button of document.querySelectorAll(".views button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.view === timeline.view));
-  }
 }
 
 function decide(slot, event) {
@@ -502,9 +461,7 @@ function draw() {
 
 /** Shows the selected event: at once when a person chose it, in measured steps while it follows the newest. */
 function selected(event, following) {
-  if (following || event) address.remember({ seq: following ? null : event.seq });
-  // Somebody chose another step than the one that was waited for.
-  if (wanted !== null && event && !following) seek(null);
+  places.selected(event, following);
   detail(event, following);
 }
 
@@ -521,16 +478,6 @@ function detail(event, following) {
 }
 
 function drawFollow(following) {
-  if (following) address.remember({ seq: null });
+  if (following) places.remember({ seq: null });
   at("follow").hidden = following;
-}
-
-function agentIdOf(path) {
-  const [, encoded = ""] = /^\/agent\/([^/]*)\/debug$/.exec(path) ?? [];
-  try {
-    return decodeURIComponent(encoded);
-  } catch {
-    // Not UTF-8. The server has refused such an id already, or will refuse the stream, with its own words.
-    return encoded;
-  }
 }

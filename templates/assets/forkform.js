@@ -192,8 +192,8 @@ export class ForkForm {
     start.append(element("h3", "", "Start the agent for it"), element("p", "hint", "It traces as always; the steps up to the fork are answered from the record."));
     for (const [says, text] of lines) {
       const sample = element("div", "sample", "");
-      const pre = element("pre", "", text);
-      sample.append(pre, copyButton(() => text, "Copy"));
+      // What is copied is exact; what is read must not be reordered by what hides in an id.
+      sample.append(element("pre", "", visible(text)), copyButton(() => text, "Copy"));
       start.append(element("p", "hint", says), sample);
     }
     const bar = element("div", "form-bar", "");

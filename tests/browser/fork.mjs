@@ -154,6 +154,7 @@ claim("a call with an effect is held in a fork, and the header says why", async 
   await whenHeld(page, 1);
   await says(page, "#now", /publish of run .*asked about before it has an effect/);
   await page.locator("#held-link").click();
+  await page.locator(".decision").waitFor();
   await page.keyboard.press("y");
   assert.equal((await held).decision.action, "proceed");
 });
@@ -169,7 +170,7 @@ claim("hostile names stay text in the form, in the plan and in the commands", as
   const { run } = await send(page);
   assert.match(await page.locator("#fork-done").textContent(), /1 prompt to <img src=x/);
   const [, line] = await page.locator(".fork-start pre").allTextContents();
-  assert.ok(line.includes(`AGENT_DEBUGGER_AGENT_ID='<img src=x onerror=alert(1)>'\\'''\u202e$(id)' AGENT_DEBUGGER_RUN_ID=${run} COMMAND`), line);
+  assert.ok(line.includes(`AGENT_DEBUGGER_AGENT_ID='<img src=x onerror=alert(1)>'\\''[U+202E]$(id)' AGENT_DEBUGGER_RUN_ID=${run} COMMAND`), line);
   assert.equal(await page.locator("#fork img").count(), 0);
 });
 

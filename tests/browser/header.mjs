@@ -219,7 +219,7 @@ claim("a fork's step that its record does not have says why, and a forked or imp
   const run = { run_id: "f", mode: "detached", finished: false, events: 2, held: 1, forked_from: { run_id: "source", seq: 7, ordinal: 3 }, imported: true, masked: true };
   await page.route(/debug\/status/, (route) => route.fulfill({ json: { runs: [run] } }));
   await page.reload();
-  await says(page, "#details .divergence", /Not in the record, nearest #1<b>x<\/b>\[U\+202E\]\$\.q− "a"\n\+ "b"/);
+  await says(page, "#details .divergence", /Not in the record, nearest #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
   await says(page, "#details [data-field=hold]", /not in the record that its run was forked from, gate/);
   await page.keyboard.press("r");
   await until("the run says so", async () => /imported, masked · forked from source at #7/.test(await page.locator("#run-list").textContent()));
