@@ -62,7 +62,8 @@ export class Runs {
   /** Told of a fork: it is there before its first step, and before the server is asked again. */
   forked({ run_id: id, forked_from: source }) {
     if (!this.#known.has(id)) {
-      this.#known.set(id, { run_id: id, mode: "unknown", finished: false, events: 0, held: 0, forked_from: source });
+      // Without a mode: what it does is the server's to say.
+      this.#known.set(id, { run_id: id, finished: false, events: 0, held: 0, forked_from: source });
       this.#draw();
       this.#onList();
     }

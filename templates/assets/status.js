@@ -231,7 +231,7 @@ function lasting(key, value) {
  */
 function mode(state, { mode: chosen, finished, stopped, inScope, run, runs }) {
   if (!state) return ["Unknown", "unknown"];
-  const live = runs.filter((one) => !one.finished);
+  const live = runs.filter((one) => !one.finished && one.mode);
   const same = live.length > 0 && live.every((one) => one.mode === live[0].mode);
   const now = chosen ?? (same ? live[0].mode : state.mode);
   if (inScope.length) return now === "paused" ? ["Paused", "paused"] : ["Held", "held"];

@@ -110,11 +110,17 @@ claim("what is wrong is said beside the field that it names", async () => {
 claim("a fork that somebody else made is in the panel of runs at once, and quietly told", async () => {
   const { agent, page } = await forking(1);
   await page.keyboard.press("r");
+  const mode = await page.locator("#mode").textContent();
+  // The server has not said yet what the new run does: that says nothing of what the agent does.
+  await page.route("**/debug/status", () => {});
   const { run_id: run } = await agent.post("fork", '{"run_id":"first","seq":7}');
   const row = page.locator("#run-list li", { hasText: run });
   await row.waitFor();
   await until("it says where it is from", async () => /not started.*forked from first at #7/.test(await row.textContent()));
   await says(page, "#live", new RegExp(`first was forked: run ${run}\\. 3 served from record`));
+  assert.equal(await page.locator("#mode").textContent(), mode);
+  // Whoever waits is answered now.
+  await page.unroute("**/debug/status");
   assert.equal(await page.locator("#alerts").textContent(), "");
   await row.getByRole("button", { name: `More of ${run}` }).click();
   await row.getByRole("button", { name: `Compare with its source: ${run}` }).click();
