@@ -84,7 +84,7 @@ pub(crate) fn compare((left_id, left): (RunId, &History), (right_id, right): (Ru
     let mut input = InternedInput::<Digest>::default();
     input.update_before(left.iter().map(|(event, _)| content(event)));
     input.update_after(right.iter().map(|(event, _)| content(event)));
-    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let diff = Diff::compute(Algorithm::Myers, &input);
     let mut rows = Rows { left, right, rows: Vec::new(), bytes: 0, omitted: false };
     let (mut left_at, mut right_at) = (0, 0);
     for hunk in diff.hunks() {
@@ -135,7 +135,7 @@ impl Rows<'_> {
         let mut input = InternedInput::default();
         input.update_before(left.clone().map(|index| kind(self.left, index)));
         input.update_after(right.clone().map(|index| kind(self.right, index)));
-        let diff = Diff::compute(Algorithm::Histogram, &input);
+        let diff = Diff::compute(Algorithm::Myers, &input);
         let (mut left_at, mut right_at) = (left.start, right.start);
         for (before, after) in diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))) {
             for index in left_at..left.start + before.start {
