@@ -1,4 +1,4 @@
-//! An event's JSON, written by hand: exactly what [`super::json::Event`] serializes to, at a fifth of the cost.
+//! An event's JSON, written by hand: exactly what [`crate::proto::json::Event`] serializes to, at a fifth of the cost.
 //!
 //! It is written for every event that somebody watches, and for a whole trace when somebody comes. The payload was
 //! checked when it came, and goes out as it stands.
