@@ -399,7 +399,8 @@ impl DebuggerService for Service {
     ) -> Result<Response<proto::ImportResponse>, Status> {
         let caller = allowed(&request, Scope::Control)?;
         let mut requests = request.into_inner();
-        let Some(proto::ImportRequest { part: Some(Part::Target(target)) }) = requests.message().await? else {
+        let first = timeout(STALL_LIMIT, requests.message()).await.map_err(|_| Error::Stalled(STALL_LIMIT))??;
+        let Some(proto::ImportRequest { part: Some(Part::Target(target)) }) = first else {
             return Err(Error::invalid("target", "must be the first message").into());
         };
         let mut target = Request::new(target);
@@ -456,10 +457,19 @@ fn messages(
 
 /// The pieces of a file that follow the first message.
 fn chunks(requests: Streaming<proto::ImportRequest>) -> impl Stream<Item = Result<Bytes, Status>> + Send + Unpin {
-    requests.map(|request| match request?.part {
-        Some(Part::Chunk(chunk)) => Ok(chunk),
-        _ => Err(Error::invalid("part", "must be a chunk after the first message").into()),
-    })
+    // A client that stops in the middle must not keep its place among the few.
+    let next = |mut requests: Streaming<proto::ImportRequest>| async move {
+        let chunk = match timeout(STALL_LIMIT, requests.next()).await {
+            Err(_) => Err(Error::Stalled(STALL_LIMIT).into()),
+            Ok(request) => match request?.map(|request| request.part) {
+                Ok(Some(Part::Chunk(chunk))) => Ok(chunk),
+                Ok(_) => Err(Error::invalid("part", "must be a chunk after the first message").into()),
+                Err(status) => Err(status),
+            },
+        };
+        Some((chunk, requests))
+    };
+    Box::pin(stream::unfold(requests, next))
 }
 
 /// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows

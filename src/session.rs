@@ -55,6 +55,8 @@ use stepping::Lineage;
 /// Runs that may have a mode of their own, seen or not; and aborted ones that are remembered.
 pub(crate) const MAX_RUN_MODES: usize = 1_000;
 const MAX_ABORTED_RUNS: usize = 1_000;
+/// Runs whose fork had to make room, and that are kept from running: ten thousand forks later one is a plain run again.
+const MAX_FORGOTTEN_FORKS: usize = 10_000;
 
 /// Who ended a hold where nobody decided.
 pub(crate) const NOBODY: &str = "debugger";
@@ -198,6 +200,8 @@ struct Run {
     /// Where it comes from, and its fork while it goes on.
     ancestry: Option<Ancestry>,
     fork: Option<Box<Fork>>,
+    /// It had a fork, which had to make room: nothing of it runs any more.
+    forgotten: bool,
     imported: Option<Arc<Imported>>,
 }
 
@@ -205,7 +209,7 @@ impl Run {
     /// Whether nothing would be lost with it.
     fn is_blank(&self) -> bool {
         let has_events = self.retained > 0 || self.held > 0;
-        !has_events && self.mode.is_none() && self.aborted.is_none() && self.fork.is_none()
+        !has_events && self.mode.is_none() && self.aborted.is_none() && self.fork.is_none() && !self.forgotten
     }
 }
 

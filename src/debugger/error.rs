@@ -25,8 +25,8 @@ pub(crate) enum Error {
     /// As many files are written already as may be at a time.
     #[error("exports are limited to {0} at a time")]
     TooManyExports(usize),
-    /// A file was not taken as it was written.
-    #[error("the file was not read on for {} s", .0.as_secs())]
+    /// A file was not taken as it was written, or did not come on.
+    #[error("nothing of the file went on for {} s", .0.as_secs())]
     Stalled(Duration),
     /// What was asked for was trimmed or cleared.
     #[error("page_token names events that are not retained any more")]

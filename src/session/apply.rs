@@ -1,6 +1,8 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
-use super::{Change, Fork, MAX_ABORTED_RUNS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session};
+use super::{
+    Change, Fork, MAX_ABORTED_RUNS, MAX_FORGOTTEN_FORKS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session,
+};
 use crate::event::{Answer, Decision, Ended, Event, Origin, Role, RunId, Seq};
 
 /// Where the result of a step comes from that somebody decided on.
@@ -30,7 +32,11 @@ impl Session {
             }
             Change::ForkGone(id) => {
                 self.end_fork(id);
-                self.forget_blank(id);
+                if let Some(run) = self.runs.get_mut(id) {
+                    run.forgotten = true;
+                }
+                let lose = |run: &mut Run| run.forgotten = false;
+                self.bound(MAX_FORGOTTEN_FORKS, |run| run.forgotten, |other, _| other != id, lose);
             }
             Change::Imported { run, file } => {
                 self.revision += 1;

@@ -25,16 +25,18 @@ use crate::{
 use plan::{Part, Place, Plan};
 
 /// Forks kept per agent whose runs have not ended. The one that was silent the longest makes room, and its run is
-/// aborted, so that nothing of it runs live unasked.
+/// stopped for good, so that nothing of it runs live unasked.
 pub(crate) const MAX_FORKS: usize = 64;
+/// Why the run of a fork is stopped that had to make room.
+const FORGOTTEN: &str = "this fork was forgotten, since there are too many: fork again";
 /// Nodes of a fork's own that are remembered beside those that were found. Beyond it they count as unknown.
 const MAX_OWN_NODES: usize = 4_096;
 /// Recorded steps that a divergence is compared with, and their payloads in all, in bytes.
 const MAX_COMPARED: usize = 32;
 const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
 
-/// What becomes of a live tool call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What becomes of a live tool call, the stricter the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Policy {
     Run,
     Ask,
@@ -162,6 +164,11 @@ impl Verdict {
         Self { refuses: !obeys, ..Self::new(default) }
     }
 
+    /// A step of a run whose fork is gone: nothing of it runs, whatever it is.
+    pub(super) fn gone(event: &Event) -> Self {
+        Self::stopped(event, FORGOTTEN)
+    }
+
     fn asking(self, reason: HoldReason) -> Self {
         Self { asks: Some(reason), ..self }
     }
@@ -214,8 +221,8 @@ impl Fork {
         let mut verdict = match step.part {
             Part::Served => self.served(event, step, plan.on_divergence),
             Part::Anchor => self.at_the_fork_point(event, step, plan),
-            Part::Container => Verdict { retraced: true, ..self.entered(event) },
-            Part::Inside | Part::After => self.live(event),
+            Part::Container => Verdict { retraced: true, ..self.entered(event, step.event.effect) },
+            Part::Inside | Part::After => self.live_as(event, step.event.effect),
         };
         verdict.found = Some(index);
         verdict.replay.source = Some(step.event.seq);
@@ -245,22 +252,28 @@ impl Fork {
         let model = plan.model.clone().filter(|_| event.kind == EventType::Prompt);
         match plan.data.is_some() || model.is_some() {
             true => edited(event, plan.data.clone(), model),
-            false => self.live(event),
+            false => self.live_as(event, step.event.effect),
         }
     }
 
     /// A step of the live part.
     fn live(&self, event: &Event) -> Verdict {
+        self.live_as(event, event.effect)
+    }
+
+    /// A step of the live part that was recorded with an effect.
+    fn live_as(&self, event: &Event, recorded: Effect) -> Verdict {
         match (event.kind, &self.model) {
             (EventType::Prompt, Some(model)) => edited(event, None, Some(model.clone())),
-            _ => self.entered(event),
+            _ => self.entered(event, recorded),
         }
     }
 
-    /// A step that runs as it was submitted, if its effect lets it.
-    fn entered(&self, event: &Event) -> Verdict {
+    /// A step that runs as it was submitted, if its effect lets it: the one that it says now, and the one that it was
+    /// recorded with, from which the plan was made.
+    fn entered(&self, event: &Event, recorded: Effect) -> Verdict {
         let policy = match event.kind {
-            EventType::ToolCall => self.policies.of(event.effect),
+            EventType::ToolCall => self.policies.of(event.effect).max(self.policies.of(recorded)),
             _ => Policy::Run,
         };
         match policy {
@@ -307,10 +320,18 @@ impl Fork {
         self.forget_what_was_served();
     }
 
-    /// Somebody let a step run that was to be answered: its node is none of the source's any more.
+    /// Somebody let a step run that was to be answered: its node is none of the source's any more. A step that runs
+    /// anyway stays what it was found to be, and so do the steps inside.
     pub(super) fn runs_live(&mut self, node: &Arc<str>) {
-        if let Some(node) = self.retrace.as_mut().and_then(|retrace| retrace.nodes.get_mut(node)) {
-            *node = None;
+        let Some(retrace) = &mut self.retrace else { return };
+        let Some(found) = retrace.nodes.get_mut(node) else { return };
+        let was_answered = |index: u32| match retrace.plan.steps[index as usize].part {
+            Part::Served => true,
+            Part::Anchor => retrace.plan.at_closing,
+            Part::Container | Part::Inside | Part::After => false,
+        };
+        if found.is_some_and(was_answered) {
+            *found = None;
         }
     }
 

@@ -43,10 +43,14 @@ impl Session {
         let may_hold = report.may_hold;
         let run = self.runs.get(&report.run_id);
         let (mut event, likeness) = self.event(report, run, now);
-        let verdict = match event.kind.role() {
-            Role::Opens => run.and_then(|run| Some(run.fork.as_ref()?.judge(&event, digest.as_ref(), &run.lineage))),
-            Role::Closes | Role::Neither => None,
-        };
+        // What an abort answers uses up nothing of a fork's record.
+        let aborted = run.and_then(|run| run.aborted.clone());
+        let forked = run.filter(|_| event.kind.role() == Role::Opens && aborted.is_none());
+        let verdict = forked.and_then(|run| match (&run.fork, run.forgotten) {
+            (Some(fork), _) => Some(fork.judge(&event, digest.as_ref(), &run.lineage)),
+            (None, true) => Some(Verdict::gone(&event)),
+            (None, false) => None,
+        });
         let (found, result) = verdict.as_ref().map_or((None, Origin::Live), |verdict| (verdict.found, verdict.result));
         if let Some(verdict) = &verdict {
             event.origin = verdict.origin;
@@ -54,7 +58,6 @@ impl Session {
             event.replay = replay.cloned().map(Box::new);
         }
         let event = Arc::new(event);
-        let aborted = run.and_then(|run| run.aborted.clone());
         let mut answer = Answer::passed(&event, self.total() + 1);
         let is_aborted = aborted.is_some();
         let hits = match !is_aborted && !self.breakpoints.is_empty() {
@@ -182,6 +185,9 @@ impl Session {
             _ => (Decision::Proceed, false),
         };
         let asked = asks.map(|_| Gate::default());
+        // A gate that lets pass in time lets nothing else pass than what the fork says.
+        let planned = verdict.is_some_and(|verdict| verdict.default != Decision::Proceed);
+        let gate = hits.gate.map(|gate| Gate { proceeds: gate.proceeds && !planned, ..gate });
         Some(Hold {
             event: event.clone(),
             reason,
@@ -190,7 +196,7 @@ impl Session {
             default,
             refuses,
             breakpoints: hits.stops.clone(),
-            gate: hits.gate.map_or(asked, |gate| Some(asked.map_or(gate, |asked| gate.stricter(asked)))),
+            gate: gate.map_or(asked, |gate| Some(asked.map_or(gate, |asked| gate.stricter(asked)))),
         })
     }
 

@@ -12,9 +12,6 @@ use super::{
 };
 use crate::event::{Answer, Decision, Ended, Event, Moment, Outcome, Role, RunId, Seq};
 
-/// Why the run of a fork is aborted that had to make room.
-const FORGOTTEN: &str = "this fork was forgotten, since there are too many: fork again";
-
 /// One line of a run that comes out of a file. Numbers and the run are given when it is taken in.
 #[derive(Debug)]
 pub(crate) enum Line {
@@ -137,7 +134,6 @@ impl Session {
         while forks.len() >= MAX_FORKS || bytes > most_bytes {
             let Some((id, fork)) = forks.pop() else { break };
             bytes -= fork.bytes();
-            changes.push(Change::Aborted { run: id.clone(), reason: FORGOTTEN.into() });
             changes.push(Change::ForkGone(id.clone()));
         }
         changes.push(Change::Forked(forked));

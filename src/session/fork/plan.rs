@@ -69,6 +69,8 @@ pub(crate) struct Step {
     pub(crate) result: Option<Decision>,
     /// When it was closed.
     closed: Option<Seq>,
+    /// Another step of the same node was open when it, or the other, was closed: nobody knows whose result that was.
+    ambiguous: bool,
 }
 
 impl Step {
@@ -282,8 +284,8 @@ fn plural(count: u32) -> &'static str {
 struct Tree {
     steps: Vec<Step>,
     lineage: Lineage,
-    /// The step that a node is now.
-    nodes: HashMap<Arc<str>, u32>,
+    /// The steps of each node, in order.
+    nodes: HashMap<Arc<str>, Vec<u32>>,
 }
 
 impl Tree {
@@ -291,40 +293,61 @@ impl Tree {
     fn see(&mut self, event: &Arc<Event>, ended: Option<&Ended>) -> Option<u32> {
         let touched = match event.kind.role() {
             Role::Opens => {
-                let place = Place::of(event, &self.lineage, |node| Some(Some(*self.nodes.get(node)?)))?;
+                let place = Place::of(event, &self.lineage, |node| Some(Some(self.newest(node)?)))?;
                 let index = self.steps.len() as u32;
                 // An edit of an opening is other input, and no result.
                 let result = ended.and_then(|ended| told(&ended.decision).filter(|_| !is_edit(&ended.decision)));
-                self.steps.push(Step { event: event.clone(), place, part: Part::After, result, closed: None });
+                self.steps.push(Step {
+                    event: event.clone(),
+                    place,
+                    part: Part::After,
+                    result,
+                    closed: None,
+                    ambiguous: false,
+                });
                 if let Some(node) = &event.node_id {
-                    self.nodes.insert(node.clone(), index);
+                    self.nodes.entry(node.clone()).or_default().push(index);
                 }
                 Some(index)
             }
-            Role::Closes => self.node_of(event).filter(|index| {
-                let step = &self.steps[*index as usize];
-                step.closed.is_none() && event.kind.closes(step.event.kind)
-            }),
+            Role::Closes => self.closed_by(event),
             Role::Neither => None,
         };
         if let Some(index) = touched.filter(|_| event.kind.role() == Role::Closes) {
             let step = &mut self.steps[index as usize];
             step.closed = Some(event.seq);
             let changed = ended.and_then(|ended| told(&ended.decision));
-            step.result = changed.or(step.result.take()).or_else(|| Some(reported(event)));
+            step.result = changed.or(step.result.take()).or_else(|| Some(reported(event))).filter(|_| !step.ambiguous);
         }
         self.lineage.see(event);
         touched
     }
 
+    /// The step that a closing event closes: of several with one node the newest that is open, as in the session.
+    fn closed_by(&mut self, event: &Event) -> Option<u32> {
+        let of_node = self.nodes.get(event.node_id.as_ref()?)?;
+        let steps = &mut self.steps;
+        let is_open = |step: &Step| step.closed.is_none() && event.kind.closes(step.event.kind);
+        let open: Vec<_> = of_node.iter().copied().filter(|index| is_open(&steps[*index as usize])).collect();
+        if open.len() > 1 {
+            open.iter().for_each(|index| steps[*index as usize].ambiguous = true);
+        }
+        open.last().copied()
+    }
+
+    /// The newest step of an event's node.
     fn node_of(&self, event: &Event) -> Option<u32> {
-        self.nodes.get(event.node_id.as_ref()?).copied()
+        self.newest(event.node_id.as_ref()?)
+    }
+
+    fn newest(&self, node: &str) -> Option<u32> {
+        self.nodes.get(node)?.last().copied()
     }
 
     /// The innermost step that is open around an event now.
     fn around(&self, event: &Event) -> Option<u32> {
         let own = self.node_of(event).filter(|index| self.steps[*index as usize].closed.is_none());
-        own.or_else(|| Place::of(event, &self.lineage, |node| Some(Some(*self.nodes.get(node)?)))?.above)
+        own.or_else(|| Place::of(event, &self.lineage, |node| Some(Some(self.newest(node)?)))?.above)
     }
 }
 

@@ -235,6 +235,92 @@ fn what_is_entered_again_asks_where_its_effect_is_not_known() {
 }
 
 #[test]
+fn what_is_approved_to_be_entered_again_still_retraces_inside() {
+    let mut driver = Driver::new();
+    record(
+        &mut driver,
+        &[
+            Step(ToolCall, "agent", "", "agent", "{}"),
+            Step(ToolCall, "get", "agent", "get", "{}"),
+            Step(ToolResult, "get", "agent", "get", r#"{"r":1}"#),
+            Step(Prompt, "p", "agent", "", r#"{"q":1}"#),
+        ],
+    );
+    fork(&mut driver, Spec { data: Some(payload(r#"{"q":2}"#)), ..spec(4) });
+    let (told, event) = trace(&mut driver, Step(ToolCall, "a", "", "agent", "{}"));
+    assert_eq!(told, Err(HoldReason::Effect));
+    let actor = Arc::from("tester");
+    driver.run(|session| session.release(event.seq, Decision::Proceed, &actor, moment(9)).expect("it may"));
+    assert_eq!(trace(&mut driver, Step(ToolCall, "g", "a", "get", "{}")).0, fulfilled(r#"{"r":1}"#));
+    let edit = Decision::Edit { data: Some(payload(r#"{"q":2}"#)), model: None };
+    assert_eq!(trace(&mut driver, Step(Prompt, "q", "a", "", r#"{"q":1}"#)).0, Ok(edit));
+}
+
+#[test]
+fn a_gate_that_lets_pass_in_time_passes_nothing_of_what_a_fork_decided() {
+    let mut driver = Driver::new();
+    record(&mut driver, &TRIP);
+    fork(&mut driver, spec(7));
+    let limit = std::time::Duration::from_millis(1);
+    let gate = crate::session::breakpoint::Spec {
+        gate: true,
+        timeout: Some(limit),
+        proceeds: true,
+        ..crate::session::fixtures::spec()
+    };
+    let breakpoint = driver.session.create_breakpoint(Arc::new(gate)).expect("room");
+    driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+    for (step, served) in [(TRIP[0], true), (Step(ToolCall, "x", "", "other", "{}"), false)] {
+        let seq = trace(&mut driver, step).1.seq;
+        let change = driver.session.give_up(seq, crate::event::Outcome::TimedOut, moment(1_000));
+        let Some(Change::Ended { answer, .. }) = change else { panic!("it was held") };
+        assert_eq!(matches!(answer.decision, Decision::Fulfil { .. }), served, "{:?}", answer.decision);
+        assert_ne!(answer.decision, Decision::Proceed);
+    }
+}
+
+#[test]
+fn an_abort_uses_up_nothing_of_the_record() {
+    let mut driver = Driver::attached();
+    driver.run(|session| session.resume(None, &"tester".into(), moment(1)));
+    record(&mut driver, &TRIP);
+    fork(&mut driver, spec(7));
+    driver.run(|_| vec![Change::Aborted { run: run_id("f"), reason: "enough".into() }]);
+    for step in [TRIP[0], TRIP[6]] {
+        assert!(matches!(trace(&mut driver, step).0, Ok(Decision::Abort { .. })));
+    }
+    driver.run(|session| session.resume(None, &"tester".into(), moment(2)));
+    assert_eq!(trace(&mut driver, TRIP[0]).0, fulfilled(r#"{"a":"search"}"#));
+}
+
+#[test]
+fn results_of_steps_that_share_a_node_are_told_apart_or_not_served() {
+    let first = Step(ToolCall, "t", "", "get", r#"{"n":1}"#);
+    let second = Step(ToolCall, "t", "", "get", r#"{"n":2}"#);
+    let result = Step(ToolResult, "t", "", "get", r#"{"r":1}"#);
+    let end = Step(Prompt, "p", "", "", "{}");
+    let mut driver = Driver::new();
+    record(&mut driver, &[first, result, second, result, end]);
+    fork(&mut driver, spec(5));
+    assert_eq!(trace(&mut driver, second).0, fulfilled(r#"{"r":1}"#));
+    let mut driver = Driver::new();
+    record(&mut driver, &[first, second, result, result, end]);
+    fork(&mut driver, spec(5));
+    assert_eq!(trace(&mut driver, second).0, Err(HoldReason::Divergence));
+    assert_eq!(trace(&mut driver, first).0, Err(HoldReason::Divergence));
+}
+
+#[test]
+fn an_effect_that_is_played_down_asks_as_it_was_recorded() {
+    let mut driver = Driver::new();
+    record(&mut driver, &TRIP[..2]);
+    let send = |run, effect| Report { effect, ..reported(run, Step(ToolCall, "", "", "send", "{}")) };
+    driver.trace(send("", Effect::Mutating));
+    fork(&mut driver, spec(1));
+    assert_eq!(trace_report(&mut driver, send("f", Effect::Pure)).0, Err(HoldReason::Effect));
+}
+
+#[test]
 fn groups_that_nobody_opens_count_by_their_depth_and_not_by_their_ids() {
     let mut driver = Driver::new();
     record(
@@ -476,7 +562,11 @@ fn forks_are_bounded_and_the_one_forgotten_runs_nothing() {
         fork_as(&mut driver, &format!("f{number}"), spec(7));
     }
     let (told, _) = trace_report(&mut driver, reported("f0", TRIP[0]));
-    assert!(matches!(told, Ok(Decision::Abort { .. })), "{told:?}");
+    assert!(matches!(told, Ok(Decision::Fail { .. })), "{told:?}");
+    // Whatever is continued.
+    driver.run(|session| session.resume(None, &"tester".into(), moment(1)));
+    let (told, _) = trace_report(&mut driver, reported("f0", TRIP[8]));
+    assert!(matches!(told, Ok(Decision::Fail { .. })), "{told:?}");
     let (told, _) = trace_report(&mut driver, reported("f1", TRIP[0]));
     assert_eq!(told, fulfilled(r#"{"a":"search"}"#));
     // A run that ends, ends its fork.
