@@ -122,8 +122,19 @@ async fn visit(address: std::net::SocketAddr, agent: String) {
     debugger.until(7).await;
     drop((reporter, debugger));
 
-    // Its run is forked, and somebody looks at the record.
-    once(address, &post("fork", &format!("{{\"run_id\":\"\",\"seq\":{FIRST_HELD}}}"))).await;
+    // A run of it is forked, behind three that were held and one that was left; nobody starts the fork, until a clear
+    // ends it. An agent with a fork that goes on would never make room.
+    for step in [
+        r#"{"type":"prompt","run_id":"source","node_id":"n","accepts":["edit","fulfil"],"hold":"never"}"#,
+        r#"{"type":"response","run_id":"source","node_id":"n","hold":"never"}"#,
+    ] {
+        once(address, &post("trace", step)).await;
+    }
+    once(address, &post("fork", &format!("{{\"run_id\":\"source\",\"seq\":{}}}", FIRST_HELD + 4))).await;
+    once(address, &post("clear", "")).await;
+
+    // It goes on, and somebody looks at the record.
+    load::run(address, &traces[0], Width::ONE, Until::Count(UNHELD)).await;
     let page = Calls::Http(Arc::new(vec![http1::request("GET", &format!("/agent/{agent}/debug/trace"), b"")]));
     once(address, &page).await;
 }
