@@ -102,7 +102,7 @@ pub(crate) fn compare((left_id, left): (RunId, &History), (right_id, right): (Ru
 }
 
 fn content(event: &Event) -> Digest {
-    digest::step(event.kind, event.name.as_deref(), event.match_key.as_deref(), &event.data, &[])
+    digest::step(event.kind, event.name.as_deref(), event.match_key(), &event.data, &[])
 }
 
 fn range(range: Range<u32>) -> Range<usize> {
@@ -159,7 +159,7 @@ impl Rows<'_> {
         let of_right = Effective::of(right, of_right.as_deref().filter(|_| ran));
         let labels = [
             Field::label("model", of_left.model, of_right.model),
-            Field::label("match_key", left.match_key.as_deref(), right.match_key.as_deref()),
+            Field::label("match_key", left.match_key(), right.match_key()),
         ];
         let mut fields: Vec<_> = labels.into_iter().flatten().collect();
         let look_inside = !same || of_left.edited || of_right.edited;

@@ -1,7 +1,12 @@
 //! What is recorded: ids, events, payloads, decisions. Plain values that know no transport.
 
-use std::{borrow::Borrow, fmt, sync::Arc, time::Duration};
+mod label;
 
+use std::{fmt, sync::Arc, time::Duration};
+
+use arcstr::ArcStr;
+
+pub(crate) use self::label::Label;
 use crate::content::difference::Field;
 
 /// The longest id, name or key, in bytes of UTF-8.
@@ -13,7 +18,7 @@ pub(crate) const MAX_PAYLOAD_DEPTH: usize = 64;
 
 /// Names an agent: a key, never a path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct AgentId(Arc<str>);
+pub(crate) struct AgentId(Label);
 
 impl AgentId {
     /// Takes 1 to 200 bytes without control characters and without `/`, and not `.` or `..`.
@@ -31,12 +36,6 @@ impl AgentId {
     }
 }
 
-impl Borrow<str> for AgentId {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Debug for AgentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
@@ -45,16 +44,12 @@ impl fmt::Debug for AgentId {
 
 /// Names a run of an agent; the empty one is the default run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RunId(Arc<str>);
+pub(crate) struct RunId(Label);
 
 impl RunId {
     /// Takes at most 200 bytes without control characters.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        match text {
-            // The default run's name is shared: it stands in nearly every event.
-            "" => Ok(Self(Arc::default())),
-            text => check_id(text).map(|()| Self(text.into())),
-        }
+        check_id(text).map(|()| Self(text.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -251,7 +246,7 @@ pub(crate) enum Form {
 /// One form is stored; the other is derived where somebody needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Payload {
-    pub(crate) json: Arc<str>,
+    pub(crate) json: ArcStr,
     pub(crate) form: Form,
 }
 
@@ -261,21 +256,20 @@ pub(crate) struct Report {
     pub(crate) run_id: RunId,
     pub(crate) kind: EventType,
     pub(crate) data: Payload,
-    pub(crate) node_id: Option<Arc<str>>,
-    pub(crate) parent_id: Option<Arc<str>>,
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) node_id: Option<Label>,
+    pub(crate) parent_id: Option<Label>,
+    pub(crate) name: Option<Label>,
     pub(crate) start: Option<Timestamp>,
     /// Boxed where there are any, as in the event that this becomes.
     pub(crate) details: Option<Box<Details>>,
     pub(crate) effect: Effect,
-    pub(crate) match_key: Option<Box<str>>,
     pub(crate) accepts: Accepts,
     pub(crate) may_hold: bool,
-    pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) request_id: Option<Label>,
     pub(crate) run_end: bool,
 }
 
-/// What people read and the session does not: figures and labels of a step.
+/// What few steps have: figures and labels that people read, and the key that forks go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Details {
     pub(crate) end: Option<Timestamp>,
@@ -288,6 +282,7 @@ pub(crate) struct Details {
     pub(crate) replay_checkpoint: Option<bool>,
     pub(crate) checkpoint_id: Option<Box<str>>,
     pub(crate) metadata: Option<Payload>,
+    pub(crate) match_key: Option<Box<str>>,
 }
 
 impl Details {
@@ -320,16 +315,15 @@ pub(crate) struct Event {
     pub(crate) run_id: RunId,
     pub(crate) kind: EventType,
     pub(crate) data: Payload,
-    pub(crate) node_id: Option<Arc<str>>,
-    pub(crate) parent_id: Option<Arc<str>>,
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) node_id: Option<Label>,
+    pub(crate) parent_id: Option<Label>,
+    pub(crate) name: Option<Label>,
     pub(crate) start: Timestamp,
     /// Boxed where there are any: most events have none.
     pub(crate) details: Option<Box<Details>>,
     pub(crate) effect: Effect,
-    pub(crate) match_key: Option<Box<str>>,
     pub(crate) accepts: Accepts,
-    pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) request_id: Option<Label>,
     pub(crate) run_end: bool,
     /// A breakpoint logged it; no agent reported it.
     pub(crate) by_breakpoint: bool,
@@ -377,34 +371,46 @@ pub(crate) struct Ancestry {
     pub(crate) ordinal: u64,
 }
 
+/// A hundred thousand events are kept without a thought: each byte here is one of theirs.
+const _: () = assert!(size_of::<Event>() <= 176);
+
 /// What an event is charged beside its texts, in bytes.
 pub(crate) const EVENT_OVERHEAD_BYTES: usize = 256;
 
 impl Event {
+    pub(crate) fn match_key(&self) -> Option<&str> {
+        self.details.as_ref()?.match_key.as_deref()
+    }
+
     /// What the event counts against the byte limits: its payload, its other texts, and a flat charge.
     pub(crate) fn bytes(&self) -> usize {
         let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
         let replay = self.replay.as_ref().map_or(0, |replay| replay.bytes());
-        charge(&self.data, self.details.as_deref(), labels, self.match_key.as_deref()) + replay
+        charge(&self.data, self.details.as_deref(), labels) + replay
     }
 }
 
 impl Report {
+    pub(crate) fn match_key(&self) -> Option<&str> {
+        self.details.as_ref()?.match_key.as_deref()
+    }
+
     /// What the event will count, but for a node id that it is still to be given.
     pub(crate) fn bytes(&self) -> usize {
         let labels = [&self.node_id, &self.parent_id, &self.name, &self.request_id];
-        charge(&self.data, self.details.as_deref(), labels, self.match_key.as_deref())
+        charge(&self.data, self.details.as_deref(), labels)
     }
 }
 
-fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<Arc<str>>; 4], match_key: Option<&str>) -> usize {
+fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<Label>; 4]) -> usize {
     let labels: usize = labels.into_iter().flatten().map(|label| label.len()).sum();
     let details = details.map_or(0, |details| {
         details.metadata.as_ref().map_or(0, |metadata| metadata.json.len())
             + details.model.as_ref().map_or(0, |model| model.len())
             + details.checkpoint_id.as_ref().map_or(0, |id| id.len())
+            + details.match_key.as_ref().map_or(0, |key| key.len())
     });
-    EVENT_OVERHEAD_BYTES + data.json.len() + labels + details + match_key.map_or(0, str::len)
+    EVENT_OVERHEAD_BYTES + data.json.len() + labels + details
 }
 
 /// What an agent is to do with a step.
@@ -511,7 +517,7 @@ pub(crate) struct Answer {
     pub(crate) seq: Seq,
     pub(crate) total: u64,
     pub(crate) run_id: RunId,
-    pub(crate) node_id: Option<Arc<str>>,
+    pub(crate) node_id: Option<Label>,
     pub(crate) outcome: Outcome,
     pub(crate) held_for: Duration,
     pub(crate) decision: Decision,

@@ -44,7 +44,7 @@ use foldhash::fast::RandomState;
 
 use crate::{
     content::mask::Masked,
-    event::{Ancestry, Answer, Ended, Event, Origin, RunId, Seq, Timestamp},
+    event::{Ancestry, Answer, Ended, Event, Label, Origin, RunId, Seq, Timestamp},
 };
 use breakpoint::Breakpoint;
 use fork::{Fork, plan::Plan};
@@ -69,7 +69,7 @@ pub(crate) enum Mode {
     Running,
     Paused(HoldReason),
     /// Running, to the end of this node.
-    Stepping(Arc<str>),
+    Stepping(Label),
 }
 
 /// How a subscriber takes part.
@@ -255,7 +255,7 @@ pub(crate) struct Session {
     /// By a quick hash with a seed of its own: each Trace looks its run up three times.
     runs: HashMap<RunId, Run, RandomState>,
     holds: BTreeMap<Seq, Hold>,
-    requests: HashMap<Arc<str>, Remembered>,
+    requests: HashMap<Label, Remembered>,
     breakpoints: BTreeMap<u64, Breakpoint>,
     next_breakpoint: u64,
     /// Grows with every change of the breakpoints.
@@ -412,7 +412,7 @@ impl Session {
     }
 
     /// Looks a repeated request up. The same id with another body is refused.
-    pub(crate) fn known(&self, request_id: &str, fingerprint: u64) -> Result<Option<Known>, Refusal> {
+    pub(crate) fn known(&self, request_id: &Label, fingerprint: u64) -> Result<Option<Known>, Refusal> {
         match self.requests.get(request_id) {
             None => Ok(None),
             Some(known) if known.fingerprint != fingerprint => Err(Refusal::OtherBody),

@@ -34,22 +34,33 @@ impl Hints {
     }
 }
 
-/// How deep arrays and objects nest in a text, and the hints of an object. Of a key that is there twice the last
-/// counts; anything but a text is data and no hint.
-pub(crate) fn scan(text: &str) -> (usize, Hints) {
-    let (mut depth, mut deepest, mut hints, mut rest) = (0_usize, 0, Hints::default(), text.as_bytes());
+/// What a text turns out to be.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// How deep arrays and objects nest.
+    pub(crate) depth: usize,
+    /// Of a key that is there twice the last counts; anything but a text is data and no hint.
+    pub(crate) hints: Hints,
+    /// Whether there are line breaks between tokens.
+    pub(crate) has_breaks: bool,
+}
+
+/// Looks at a text once.
+pub(crate) fn scan(text: &str) -> Scan {
+    let Scan { depth: mut deepest, mut hints, mut has_breaks } = Scan::default();
+    let (bytes, mut depth, mut at) = (text.as_bytes(), 0_usize, 0);
     // At the top level a string is a key or a value, by what came before.
     let (mut expects_key, mut key) = (false, None);
-    while let Some((byte, after)) = rest.split_first() {
-        let begins = text.len() - rest.len();
-        rest = after;
+    while let Some(byte) = bytes.get(at) {
+        let begins = at;
+        at += 1;
         match byte {
             b'"' => {
-                rest = after_string(after);
+                at = behind_string(bytes, at);
                 if depth != 1 {
                     continue;
                 }
-                let string = &text[begins..text.len() - rest.len()];
+                let string = &text[begins..at];
                 match std::mem::take(&mut expects_key) {
                     true => key = Some(string),
                     false => take(&mut hints, key.take(), Some(string)),
@@ -69,10 +80,11 @@ pub(crate) fn scan(text: &str) -> (usize, Hints) {
                 take(&mut hints, key.take(), None);
                 expects_key = true;
             }
+            b'\n' | b'\r' => has_breaks = true,
             _ => {}
         }
     }
-    (deepest, hints)
+    Scan { depth: deepest, hints, has_breaks }
 }
 
 /// Takes the value of a key, both as they stand in the text; a value that is no string is none.
@@ -88,28 +100,34 @@ fn take(hints: &mut Hints, key: Option<&str>, value: Option<&str>) {
     }
 }
 
-/// How long a short string is.
-const SHORT: usize = 12;
-
-/// What follows a string, from behind its opening quote on.
-fn after_string(mut rest: &[u8]) -> &[u8] {
+/// Where a string ends, its closing quote included, from behind its opening quote on.
+fn behind_string(bytes: &[u8], mut at: usize) -> usize {
     // Keys and most words are short, and found before a search for many bytes at a time has begun.
-    for (at, byte) in rest.iter().take(SHORT).enumerate() {
-        match byte {
-            b'"' => return &rest[at + 1..],
-            b'\\' => break,
-            _ => {}
+    if let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        match first_mark(u64::from_le_bytes(*word)) {
+            None => at += size_of::<u64>(),
+            Some(found) if bytes[at + found] == b'"' => return at + found + 1,
+            Some(found) => at += found,
         }
     }
-    while let Some(at) = memchr2(b'"', b'\\', rest) {
-        let (mark, after) = (rest[at], &rest[at + 1..]);
-        if mark == b'"' {
-            return after;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found + 1;
+        match bytes[at - 1] {
+            b'"' => return at,
+            // Whatever is escaped ends nothing.
+            _ => at += 1,
         }
-        // Whatever is escaped ends nothing.
-        rest = after.get(1..).unwrap_or_default();
     }
-    &[]
+    bytes.len()
+}
+
+/// Which of eight bytes, the lowest first, is the first quote or backslash.
+fn first_mark(word: u64) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    // The lowest byte that is zero gets its top bit set; of those above it this may not be true.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let marks = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+    (marks != 0).then(|| marks.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]
@@ -122,22 +140,22 @@ mod tests {
     #[test]
     fn hints_are_texts_at_the_top_level() {
         let text = r#"{"name":5,"tool":"read","deep":{"node_id":"x"},"parent_id":"p\u0041","function":["name"]}"#;
-        let (depth, mut hints) = scan(text);
+        let Scan { depth, mut hints, .. } = scan(text);
         assert_eq!((depth, hints.any_name().as_deref()), (2, Some("read")));
         assert_eq!((hints.node_id.as_deref(), hints.parent_id.as_deref()), (None, Some("pA")));
-        let (_, hints) = scan(r#"{ "node\u005fid" : "x" , "name":"a","name":null, "tool" : "t,\"{" }"#);
+        let Scan { hints, .. } = scan(r#"{ "node\u005fid" : "x" , "name":"a","name":null, "tool" : "t,\"{" }"#);
         assert_eq!((hints.node_id.as_deref(), hints.name, hints.tool.as_deref()), (Some("x"), None, Some("t,\"{")));
     }
 
     #[test]
     fn what_is_no_json_is_survived() {
         for text in ["", "\"", "{\"", "{\"name", "{\"name\\", "}}}", "{\"name\":\"é", "{\"é\":\"\\"] {
-            scan(text);
+            drop(scan(text));
         }
     }
 
     fn json() -> impl Strategy<Value = Value> {
-        let text = || "(name|tool|[{}\\[\\],:\"\\\\a-cé]{0,6})";
+        let text = || "(name|tool|[{}\\[\\],:\"\\\\a-cé]{0,20})";
         let leaf = prop_oneof![Just(Value::Null), any::<i32>().prop_map(Value::from), text().prop_map(Value::from)];
         leaf.prop_recursive(4, 32, 4, move |inner| {
             prop_oneof![
@@ -160,7 +178,9 @@ mod tests {
         #[test]
         fn it_sees_what_a_parser_sees(value in json(), pretty in any::<bool>()) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            let (depth, hints) = scan(&text.expect("json"));
+            let text = text.expect("json");
+            let Scan { depth, hints, has_breaks } = scan(&text);
+            prop_assert_eq!(has_breaks, text.contains('\n'));
             prop_assert_eq!(depth, depth_of(&value));
             if value.is_object() {
                 let hint = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);

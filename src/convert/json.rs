@@ -39,7 +39,7 @@ pub(crate) fn event(event: &event::Event) -> Event<'_> {
         metadata: details.and_then(|details| details.metadata.as_ref()).map(raw),
         ts: unix(event.at),
         effect: event.effect.name().map(Cow::Borrowed),
-        match_key: event.match_key.as_deref(),
+        match_key: event.match_key(),
         run_end: event.run_end,
         origin: event.origin.name().into(),
         source_seq: replay.and_then(|replay| replay.source).map(|seq| seq.0),

@@ -47,7 +47,7 @@ pub(super) fn event(into: &mut Vec<u8>, event: &Event) {
     if let Some(effect) = event.effect.name() {
         text(into, "effect", Some(effect));
     }
-    if let Some(key) = event.match_key.as_deref() {
+    if let Some(key) = event.match_key() {
         text(into, "match_key", Some(key));
     }
     if event.run_end {
@@ -125,7 +125,6 @@ mod tests {
         event.at = Timestamp(1_763_894_400_123_456_789);
         event.start = Timestamp(-1_500_000_000);
         event.effect = Effect::Mutating;
-        event.match_key = Some("k".into());
         event.run_end = true;
         check(&event);
         event.details = Some(Box::default());
@@ -148,6 +147,7 @@ mod tests {
             replay_checkpoint: Some(false),
             checkpoint_id: Some("c".into()),
             metadata: Some(Payload { json: r#"{ "a" : 1e2 }"#.into(), form: Form::Json }),
+            match_key: Some("k".into()),
         }));
         check(&event);
     }

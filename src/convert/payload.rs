@@ -1,13 +1,11 @@
 //! Payloads: JSON text and protobuf Structs, checked and turned into one another.
 
-use std::sync::Arc;
-
-use memchr::memchr2;
+use arcstr::ArcStr;
 use prost_types::{Struct, Value, value::Kind};
 use serde::de::IgnoredAny;
 
 use crate::{
-    content::scan::{Hints, scan},
+    content::scan::{Hints, Scan, scan},
     debugger::error::Error,
     event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
     proto::json::AsJson,
@@ -25,7 +23,7 @@ pub(super) fn from_json(field: &'static str, text: &str, checked: Checked) -> Re
     if text.len() > MAX_PAYLOAD_BYTES {
         return Err(too_large(field));
     }
-    let (depth, hints) = scan(text);
+    let Scan { depth, hints, has_breaks } = scan(text);
     if depth > MAX_PAYLOAD_DEPTH {
         return Err(Error::invalid(field, format!("must be at most {MAX_PAYLOAD_DEPTH} levels deep")));
     }
@@ -39,7 +37,7 @@ pub(super) fn from_json(field: &'static str, text: &str, checked: Checked) -> Re
         return Err(Error::invalid(field, "must be a JSON object"));
     }
     // A line break inside of a string is escaped; any other is space, and a frame of SSE is one line.
-    let json: Arc<str> = match memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
+    let json: ArcStr = match has_breaks {
         true => text.replace(['\n', '\r'], "").into(),
         false => text.into(),
     };

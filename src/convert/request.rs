@@ -1,6 +1,6 @@
 //! Requests: from the wire into the domain. Every error names the field.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use prost_types::Struct;
 
@@ -12,7 +12,8 @@ use crate::{
     content::scan::Hints,
     debugger::error::Error,
     event::{
-        Accepts, AgentId, Decision, Details, Effect, EventType, Form, Payload, Report, RunId, Seq, Verb, check_id,
+        Accepts, AgentId, Decision, Details, Effect, EventType, Form, Label, Payload, Report, RunId, Seq, Verb,
+        check_id,
     },
     proto::{self, release_request::Action, trace_request},
     session::{Part, verb::Reach},
@@ -67,6 +68,7 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
         replay_checkpoint: request.replay_checkpoint,
         checkpoint_id: text("checkpoint_id", request.checkpoint_id)?,
         metadata,
+        match_key: text("match_key", request.match_key)?,
     };
     let report = Report {
         run_id: RunId::parse(&request.run_id).map_err(|problem| Error::invalid("run_id", problem))?,
@@ -78,7 +80,6 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
         start: time("start_time", request.start_time)?,
         details: (details != Details::default()).then(|| Box::new(details)),
         effect: effect(request.effect)?,
-        match_key: text("match_key", request.match_key)?,
         accepts: accepts(&request.accepts)?,
         may_hold: may_hold(request.hold)?,
         request_id: label("request_id", Some(request.request_id), || None)?,
@@ -274,7 +275,7 @@ fn label(
     field: &'static str,
     given: Option<String>,
     hint: impl FnOnce() -> Option<String>,
-) -> Result<Option<Arc<str>>, Error> {
+) -> Result<Option<Label>, Error> {
     match given.filter(|text| !text.is_empty()) {
         Some(text) => check_id(&text).map(|()| Some(text.into())).map_err(|problem| Error::invalid(field, problem)),
         None => Ok(hint().filter(|text| !text.is_empty() && check_id(text).is_ok()).map(Into::into)),

@@ -130,7 +130,7 @@ pub(crate) fn event(event: &event::Event) -> proto::Event {
             .and_then(|details| details.metadata.as_ref())
             .map(|metadata| form(metadata, MetadataForm::Metadata, MetadataForm::MetadataJson)),
         effect: effect(event.effect).into(),
-        match_key: string(event.match_key.as_deref()),
+        match_key: string(event.match_key()),
         run_end: event.run_end,
         origin: match event.origin {
             Origin::Live => proto::Origin::Live,

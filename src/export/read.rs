@@ -305,6 +305,7 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
         replay_checkpoint: line.replay_checkpoint,
         checkpoint_id: label("checkpoint_id", line.checkpoint_id.as_deref())?.map(Into::into),
         metadata,
+        match_key: label("match_key", line.match_key.as_deref())?.map(Into::into),
     };
     let divergence = line.divergence.as_ref().map(|divergence| {
         if divergence.fields.len() > MAX_FIELDS {
@@ -339,7 +340,6 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
             None => Effect::Unknown,
             Some(name) => one_of("effect", Effect::KNOWN, |effect| effect.name().unwrap_or_default(), name)?,
         },
-        match_key: label("match_key", line.match_key.as_deref())?.map(Into::into),
         accepts,
         request_id: None,
         run_end: line.run_end,
@@ -399,7 +399,7 @@ fn payload(name: &str, value: &RawValue, form: &str) -> Checked<Payload> {
     if json.len() > MAX_PAYLOAD_BYTES {
         return Err(format!("{name} must be at most {MAX_PAYLOAD_BYTES} bytes of JSON").into());
     }
-    if scan(json).0 > MAX_PAYLOAD_DEPTH {
+    if scan(json).depth > MAX_PAYLOAD_DEPTH {
         return Err(format!("{name} must be at most {MAX_PAYLOAD_DEPTH} levels deep").into());
     }
     // Space between tokens, but a line break all the same: a frame of SSE is one line.

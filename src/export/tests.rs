@@ -59,13 +59,13 @@ fn everything_there_is() -> Vec<Entry> {
         replay_checkpoint: Some(false),
         checkpoint_id: Some("c".into()),
         metadata: Some(payload(r#"{"k":1.50}"#, Form::Struct)),
+        match_key: Some("key".into()),
     };
     let exact = r#"{"n":12345678901234567890123,"dup":1,"dup":2,"u":"\u0041\u0000","f":1.10 }"#;
     let event = Report {
         data: payload(exact, Form::Json),
         details: Some(Box::new(details)),
         effect: crate::event::Effect::Mutating,
-        match_key: Some("key".into()),
         accepts: everything(),
         node_id: Some("node".into()),
         parent_id: Some("above".into()),

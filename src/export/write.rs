@@ -258,7 +258,7 @@ fn event_line<'a>(
         replay_checkpoint: details.replay_checkpoint,
         checkpoint_id: details.checkpoint_id.as_deref().map(Into::into),
         effect: event.effect.name().map(Into::into),
-        match_key: event.match_key.as_deref().map(Into::into),
+        match_key: details.match_key.as_deref().map(Into::into),
         accepts: event.accepts.iter().map(|verb| verb.name().into()).collect(),
         run_end: event.run_end,
         by_breakpoint: event.by_breakpoint,

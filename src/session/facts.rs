@@ -114,7 +114,7 @@ fn field_value(event: &Event, field: &str, measure: &mut Measure) -> Value {
         "checkpoint_id" => text(details.checkpoint_id.as_deref()),
         "metadata" => details.metadata.as_ref().map_or(Value::Null, |metadata| parsed(metadata, measure)),
         "effect" => text(event.effect.name()),
-        "match_key" => text(event.match_key.as_deref()),
+        "match_key" => text(event.match_key()),
         "run_end" => Value::Bool(event.run_end),
         _ => Value::Null,
     }

@@ -37,7 +37,6 @@ pub(crate) fn report(kind: EventType, run: &str) -> Report {
         start: None,
         details: None,
         effect: Effect::Unknown,
-        match_key: None,
         accepts: Accepts::default(),
         may_hold: true,
         request_id: None,

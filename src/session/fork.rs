@@ -20,7 +20,7 @@ use crate::{
         digest::Digest,
         path::Path,
     },
-    event::{Decision, Divergence, Effect, Event, EventType, Origin, Payload, Replay, Role, RunId, Seq, Verb},
+    event::{Decision, Divergence, Effect, Event, EventType, Label, Origin, Payload, Replay, Role, RunId, Seq, Verb},
 };
 use plan::{Part, Place, Plan};
 
@@ -116,7 +116,7 @@ struct Retrace {
     /// By step of the plan.
     used: Vec<bool>,
     /// Which step a node of this run is; nothing for one that is none.
-    nodes: HashMap<Arc<str>, Option<u32>>,
+    nodes: HashMap<Label, Option<u32>>,
     /// The agent came to the fork point.
     reached: bool,
     /// Steps that are still to be served.
@@ -322,7 +322,7 @@ impl Fork {
 
     /// Somebody let a step run that was to be answered: its node is none of the source's any more. A step that runs
     /// anyway stays what it was found to be, and so do the steps inside.
-    pub(super) fn runs_live(&mut self, node: &Arc<str>) {
+    pub(super) fn runs_live(&mut self, node: &Label) {
         let Some(retrace) = &mut self.retrace else { return };
         let Some(found) = retrace.nodes.get_mut(node) else { return };
         let was_answered = |index: u32| match retrace.plan.steps[index as usize].part {
@@ -395,7 +395,7 @@ impl Retrace {
             let mut found = difference::between(&step.event.data.json, &event.data.json, &self.plan.ignore);
             let labels = [
                 difference::Field::label("name", step.event.name.as_deref(), event.name.as_deref()),
-                difference::Field::label("match_key", step.event.match_key.as_deref(), event.match_key.as_deref()),
+                difference::Field::label("match_key", step.event.match_key(), event.match_key()),
             ];
             for label in labels.into_iter().flatten() {
                 found.count += 1;

@@ -1,17 +1,17 @@
 //! Which nodes of a run are open, so that a closing event without a node can find its own.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
-use crate::event::{Event, EventType, Origin, Role};
+use crate::event::{Event, EventType, Label, Origin, Role};
 
 /// Open nodes kept per run. Beyond it the oldest is forgotten: an event that closes it then stays unpaired.
 const MAX_OPEN_NODES: usize = 1_024;
 
 #[derive(Debug)]
 struct OpenNode {
-    id: Arc<str>,
+    id: Label,
     kind: EventType,
-    name: Option<Arc<str>>,
+    name: Option<Label>,
     /// Where its result will come from.
     result: Origin,
 }
@@ -22,7 +22,7 @@ pub(super) struct OpenNodes(VecDeque<OpenNode>);
 
 impl OpenNodes {
     /// The one open node that a closing event of this kind and name fits; nothing where several do.
-    pub(super) fn only_match(&self, kind: EventType, name: Option<&str>) -> Option<Arc<str>> {
+    pub(super) fn only_match(&self, kind: EventType, name: Option<&str>) -> Option<Label> {
         let fits =
             |node: &&OpenNode| kind.closes(node.kind) && name.is_none_or(|name| node.name.as_deref() == Some(name));
         let mut matches = self.0.iter().filter(fits);
@@ -31,14 +31,14 @@ impl OpenNodes {
     }
 
     /// Where the result of the node comes from that a closing event closes.
-    pub(super) fn result_of(&self, kind: EventType, node: &str) -> Option<Origin> {
-        let fits = |open: &&OpenNode| &*open.id == node && kind.closes(open.kind);
+    pub(super) fn result_of(&self, kind: EventType, node: &Label) -> Option<Origin> {
+        let fits = |open: &&OpenNode| open.id == *node && kind.closes(open.kind);
         self.0.iter().rfind(fits).map(|open| open.result)
     }
 
     /// A decision said where the result of the newest node with this id comes from.
-    pub(super) fn decided(&mut self, node: &str, result: Origin) {
-        if let Some(open) = self.0.iter_mut().rfind(|open| &*open.id == node) {
+    pub(super) fn decided(&mut self, node: &Label, result: Origin) {
+        if let Some(open) = self.0.iter_mut().rfind(|open| open.id == *node) {
             open.result = result;
         }
     }

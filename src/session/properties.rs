@@ -92,7 +92,7 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
     let held_before: BTreeSet<_> = driver.held().into_iter().collect();
     match command {
         Command::Trace { kind, run, request } => {
-            let request_id: Option<std::sync::Arc<str>> = request.map(|id| format!("{id}").into());
+            let request_id: Option<crate::event::Label> = request.map(|id| format!("{id}").into());
             if let Some(id) = &request_id
                 && driver.session.known(id, 7).expect("one body").is_some()
             {
@@ -182,7 +182,7 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
                 && let Ok(plan) = fork::plan::Plan::build(&history, spec)
             {
                 fork::tests::forked(driver, FORK, std::sync::Arc::new(plan));
-                prop_assert!(driver.session.has_forks());
+                prop_assert!(driver.session.forks > 0);
             }
         }
         Command::Trim => {

@@ -1,11 +1,8 @@
 //! Stepping over and out: which events lie in a node's subtree, and where a step target is reached.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{HashMap, VecDeque};
 
-use crate::event::{Event, Role};
+use crate::event::{Event, Label, Role};
 
 /// Nodes with a reported parent that are kept per run. Beyond it the oldest are forgotten: they then count as roots.
 const MAX_NODES: usize = 4_096;
@@ -15,8 +12,8 @@ const MAX_DEPTH: u32 = 256;
 /// The parents that nodes of one run reported.
 #[derive(Debug, Default)]
 pub(super) struct Lineage {
-    parents: HashMap<Arc<str>, Arc<str>>,
-    order: VecDeque<Arc<str>>,
+    parents: HashMap<Label, Label>,
+    order: VecDeque<Label>,
 }
 
 impl Lineage {
@@ -33,17 +30,17 @@ impl Lineage {
     }
 
     /// The node above an event's.
-    pub(super) fn parent_of(&self, event: &Event) -> Option<Arc<str>> {
+    pub(super) fn parent_of(&self, event: &Event) -> Option<Label> {
         event.parent_id.clone().or_else(|| self.parents.get(event.node_id.as_ref()?).cloned())
     }
 
     /// The node above one that events were reported of.
-    pub(super) fn above(&self, node: &str) -> Option<Arc<str>> {
+    pub(super) fn above(&self, node: &Label) -> Option<Label> {
         self.parents.get(node).cloned()
     }
 
     /// How many nodes lie above, as far as they were reported.
-    pub(super) fn depth(&self, node: Option<&Arc<str>>, parent: Option<&Arc<str>>) -> u32 {
+    pub(super) fn depth(&self, node: Option<&Label>, parent: Option<&Label>) -> u32 {
         let mut above = parent.or_else(|| self.parents.get(node?));
         let mut depth = 0;
         while let Some(node) = above.filter(|_| depth < MAX_DEPTH) {
@@ -54,15 +51,15 @@ impl Lineage {
     }
 
     /// Whether an event is a node's own, or of one below it.
-    fn is_within(&self, event: &Event, node: &str) -> bool {
-        if event.node_id.as_deref() == Some(node) {
+    fn is_within(&self, event: &Event, node: &Label) -> bool {
+        if event.node_id.as_ref() == Some(node) {
             return true;
         }
         let mut above = self.parent_of(event);
         for _ in 0..MAX_DEPTH {
             match above {
                 None => return false,
-                Some(id) if &*id == node => return true,
+                Some(id) if id == *node => return true,
                 Some(id) => above = self.parents.get(&id).cloned(),
             }
         }
@@ -71,9 +68,9 @@ impl Lineage {
 
     /// Whether a step to the end of `node` has come to its target: the event that closes it or, should it never
     /// close, the next opening outside of it. So no node that forgets to close loses the agent.
-    pub(super) fn reaches(&self, event: &Event, node: &str) -> bool {
+    pub(super) fn reaches(&self, event: &Event, node: &Label) -> bool {
         match event.kind.role() {
-            Role::Closes => event.node_id.as_deref() == Some(node),
+            Role::Closes => event.node_id.as_ref() == Some(node),
             Role::Opens => !self.is_within(event, node),
             Role::Neither => false,
         }

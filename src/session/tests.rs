@@ -344,13 +344,13 @@ fn nodes_are_paired_only_where_there_is_one_answer() {
 fn a_repeated_request_finds_its_event_again() {
     let mut driver = Driver::attached();
     let seq = driver.trace(Report { request_id: Some("r".into()), ..report(EventType::Prompt, "") });
-    assert!(matches!(driver.session.known("r", 7), Ok(Some(Known::Held(held))) if held == seq));
-    assert_eq!(driver.session.known("r", 8).expect_err("another body"), Refusal::OtherBody);
+    assert!(matches!(driver.session.known(&"r".into(), 7), Ok(Some(Known::Held(held))) if held == seq));
+    assert_eq!(driver.session.known(&"r".into(), 8).expect_err("another body"), Refusal::OtherBody);
     driver.step();
-    let Ok(Some(Known::Answered(answer))) = driver.session.known("r", 7) else { panic!("answered") };
+    let Ok(Some(Known::Answered(answer))) = driver.session.known(&"r".into(), 7) else { panic!("answered") };
     assert_eq!((answer.seq, answer.outcome), (seq, Outcome::Stepped));
     driver.trim();
-    assert!(matches!(driver.session.known("r", 7), Ok(None)), "as long as its event is retained");
+    assert!(matches!(driver.session.known(&"r".into(), 7), Ok(None)), "as long as its event is retained");
 }
 
 #[test]
@@ -358,9 +358,9 @@ fn a_request_whose_event_was_trimmed_is_known_while_it_is_held() {
     let mut driver = Driver::attached();
     driver.trace(Report { request_id: Some("r".into()), ..report(EventType::Prompt, "") });
     driver.trim();
-    assert!(matches!(driver.session.known("r", 7), Ok(Some(Known::Held(_)))));
+    assert!(matches!(driver.session.known(&"r".into(), 7), Ok(Some(Known::Held(_)))));
     driver.step();
-    assert!(matches!(driver.session.known("r", 7), Ok(None)));
+    assert!(matches!(driver.session.known(&"r".into(), 7), Ok(None)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     content::digest::Digest,
     event::{
-        Accepts, Answer, Decision, Effect, Event, EventType, Form, Moment, Origin, Payload, Report, Role, Seq,
+        Accepts, Answer, Decision, Effect, Event, EventType, Form, Label, Moment, Origin, Payload, Report, Role, Seq,
         Surroundings,
     },
 };
@@ -39,9 +39,14 @@ impl Session {
         now: Moment,
         clock: &dyn Fn() -> Duration,
     ) -> (Recorded, Vec<Change>) {
-        let Reported { report, fingerprint, digest } = reported;
+        let Reported { mut report, fingerprint, digest } = reported;
         let may_hold = report.may_hold;
-        let run = self.runs.get(&report.run_id);
+        let known = self.runs.get_key_value(&report.run_id);
+        let run = known.map(|(_, run)| run);
+        if let Some((id, _)) = known {
+            // A run has many events: they share its name.
+            report.run_id = id.clone();
+        }
         let (mut event, likeness) = self.event(report, run, now);
         // What an abort answers uses up nothing of a fork's record.
         let aborted = run.and_then(|run| run.aborted.clone());
@@ -124,7 +129,6 @@ impl Session {
             start: report.start.unwrap_or(now.wall),
             details: report.details,
             effect: report.effect,
-            match_key: report.match_key,
             accepts: report.accepts,
             request_id: report.request_id,
             run_end: report.run_end,
@@ -236,7 +240,6 @@ impl Session {
             start: now.wall,
             details: None,
             effect: Effect::Unknown,
-            match_key: None,
             accepts: Accepts::default(),
             request_id: None,
             run_end: false,
@@ -286,7 +289,7 @@ fn likeness(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
 }
 
 /// The node of an opening event that named none.
-fn own_node(seq: Seq) -> Arc<str> {
+fn own_node(seq: Seq) -> Label {
     let (mut text, mut begins, mut number) = ([b'n'; 21], 21, seq.0);
     while number > 0 {
         begins -= 1;

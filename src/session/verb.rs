@@ -10,7 +10,7 @@ use super::{
     condition::Condition,
     fork::MAX_FORKS,
 };
-use crate::event::{Answer, Decision, Ended, Event, Moment, Outcome, Role, RunId, Seq};
+use crate::event::{Answer, Decision, Ended, Event, Label, Moment, Outcome, Role, RunId, Seq};
 
 /// One line of a run that comes out of a file. Numbers and the run are given when it is taken in.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Session {
     }
 
     /// The node at whose end a step over or out of this event stops; nothing where the next event will do.
-    fn target(&self, event: &Event, reach: Reach) -> Option<Arc<str>> {
+    fn target(&self, event: &Event, reach: Reach) -> Option<Label> {
         let above = || self.runs.get(&event.run_id)?.lineage.parent_of(event);
         let own = || event.node_id.clone().filter(|_| event.kind.role() == Role::Opens);
         match reach {

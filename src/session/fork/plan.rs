@@ -8,7 +8,7 @@ use crate::{
         digest::{self, Digest},
         path::Path,
     },
-    event::{Decision, Effect, Ended, Event, EventType, History, Payload, Report, Role, RunId, Seq, Verb},
+    event::{Decision, Effect, Ended, Event, EventType, History, Label, Payload, Report, Role, RunId, Seq, Verb},
     session::{Refusal, stepping::Lineage},
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Place {
 impl Place {
     /// Where an event stands. `step` tells which step of the plan a node is, or that it is none; where it does not
     /// know a node, that is one that nobody opened. Below a node that is no step there is no place.
-    pub(super) fn of(event: &Event, lineage: &Lineage, step: impl Fn(&str) -> Option<Option<u32>>) -> Option<Self> {
+    pub(super) fn of(event: &Event, lineage: &Lineage, step: impl Fn(&Label) -> Option<Option<u32>>) -> Option<Self> {
         let mut node = lineage.parent_of(event);
         let mut between = 0;
         while let Some(id) = node.filter(|_| between < MAX_DEPTH) {
@@ -170,13 +170,13 @@ impl Plan {
 
     /// The digest by which a step is found, from its event.
     pub(super) fn digest_of(&self, event: &Event) -> Digest {
-        let (name, key) = (event.name.as_deref(), event.match_key.as_deref());
+        let (name, key) = (event.name.as_deref(), event.match_key());
         digest::step(event.kind, name, key, &event.data, &self.ignore)
     }
 
     /// The same, before it is one.
     pub(crate) fn digest_of_report(&self, report: &Report) -> Digest {
-        let (name, key) = (report.name.as_deref(), report.match_key.as_deref());
+        let (name, key) = (report.name.as_deref(), report.match_key());
         digest::step(report.kind, name, key, &report.data, &self.ignore)
     }
 
@@ -285,7 +285,7 @@ struct Tree {
     steps: Vec<Step>,
     lineage: Lineage,
     /// The steps of each node, in order.
-    nodes: HashMap<Arc<str>, Vec<u32>>,
+    nodes: HashMap<Label, Vec<u32>>,
 }
 
 impl Tree {
@@ -340,7 +340,7 @@ impl Tree {
         self.newest(event.node_id.as_ref()?)
     }
 
-    fn newest(&self, node: &str) -> Option<u32> {
+    fn newest(&self, node: &Label) -> Option<u32> {
         self.nodes.get(node)?.last().copied()
     }
 

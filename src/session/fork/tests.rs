@@ -6,8 +6,8 @@ use super::{MAX_FORKS, OnDivergence, Policies, Policy, Spec, plan::Plan};
 use crate::{
     content::path::Path,
     event::{
-        Accepts, Ancestry, Decision, Effect, Event, EventType, Form, History, Moment, Origin, Payload, Report, Seq,
-        Verb,
+        Accepts, Ancestry, Decision, Details, Effect, Event, EventType, Form, History, Label, Moment, Origin, Payload,
+        Report, Seq, Verb,
     },
     session::{
         Change, Forked, HoldReason, Refusal,
@@ -25,7 +25,7 @@ fn payload(json: &str) -> Payload {
     Payload { json: json.into(), form: Form::Json }
 }
 
-fn text(text: &str) -> Option<Arc<str>> {
+fn text(text: &str) -> Option<Label> {
     Some(text).filter(|text| !text.is_empty()).map(Into::into)
 }
 
@@ -340,8 +340,11 @@ fn groups_that_nobody_opens_count_by_their_depth_and_not_by_their_ids() {
 fn ignored_paths_and_match_keys_find_what_differs() {
     let mut driver = Driver::new();
     record(&mut driver, &TRIP[..2]);
-    let keyed =
-        |run, json: &str| Report { match_key: Some("k".into()), ..reported(run, Step(ToolCall, "", "", "t", json)) };
+    let key = Details { match_key: Some("k".into()), ..Details::default() };
+    let keyed = |run, json: &str| Report {
+        details: Some(Box::new(key.clone())),
+        ..reported(run, Step(ToolCall, "", "", "t", json))
+    };
     driver.trace(keyed("", r#"{"now":1}"#));
     record(&mut driver, &[Step(ToolResult, "", "", "t", r#"{"r":1}"#), Step(Prompt, "p", "", "", r#"{"q":"end"}"#)]);
     fork(&mut driver, Spec { ignore: vec![Path::parse("$.at").expect("valid")], ..spec(5) });
@@ -574,5 +577,5 @@ fn forks_are_bounded_and_the_one_forgotten_runs_nothing() {
     assert_eq!(told, Ok(Decision::Proceed));
     assert!(driver.session.retracing(&run_id("f1")).expect("no import").is_none());
     driver.run(|session| session.clear("epoch-2".into(), &"tester".into(), moment(1)));
-    assert!(!driver.session.has_forks());
+    assert!(driver.session.forks == 0);
 }
