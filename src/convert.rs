@@ -6,7 +6,7 @@
 pub(crate) mod breakpoint;
 pub(crate) mod frame;
 pub(crate) mod json;
-mod line;
+pub(crate) mod line;
 pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;
@@ -43,7 +43,7 @@ fn nanos(seconds: i64, nanos: i32) -> Option<i64> {
     seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos.into())
 }
 
-fn to_duration(time: Duration) -> prost_types::Duration {
+pub(crate) fn to_duration(time: Duration) -> prost_types::Duration {
     to_span(Span(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
 }
 

@@ -41,9 +41,8 @@ pub(crate) use self::{
 };
 use crate::{
     config::Limits,
-    content::digest::Digest,
     event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq, Timestamp},
-    session::{Change, Known, Position, Refusal, RunView, trace::Reported, verb::Reach},
+    session::{Change, Known, Position, Refusal, RunView, fork::plan::Plan, trace::Reported, verb::Reach},
     subscription::{ResumeToken, Subscribe, Subscription},
     telemetry::Metrics,
 };
@@ -125,65 +124,33 @@ impl Debugger {
         }))
     }
 
-    /// Records a step and, where it is held, waits. `deadline` is the caller's own.
-    pub(crate) async fn trace(
+    /// Records a step, in one atomic step under the agent's lock. `deadline` is the caller's own.
+    pub(crate) fn trace(
         &self,
-        agent: &AgentId,
+        id: &AgentId,
         report: Report,
         hold_timeout: Option<Duration>,
         deadline: Option<Duration>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Traced, Error> {
         let patience = Patience::new(hold_timeout, deadline, report.request_id.is_some());
-        let answer = match self.admit(agent, report, patience)? {
-            Admitted::Answered(answer) => answer,
-            Admitted::Held(waiter) => waiter.wait(patience).await?,
-        };
-        // A policy stops the step and its agent obeys no decision that says so: then its call fails.
-        match answer.refused {
-            true => Err(Error::Stopped(answer.seq)),
-            false => Ok(answer),
-        }
-    }
-
-    /// Everything of a Trace that comes before waiting: one atomic step under the agent's lock.
-    fn admit(&self, id: &AgentId, report: Report, patience: Patience) -> Result<Admitted, Error> {
         let fingerprint = report.request_id.as_ref().map_or(0, |_| {
             let mut hasher = DefaultHasher::new();
             report.hash(&mut hasher);
             hasher.finish()
         });
+        let mut reported = Reported { report, fingerprint, digest: None };
+        let bytes = reported.report.bytes();
         // Idle agents go first; only when there are none does the caller's own trace make room.
-        let digest = self.retraced(id, &report)?;
-        let bytes = report.bytes();
         while self.0.bytes.load(Ordering::Relaxed) + bytes > self.0.limits.max_bytes && self.evict_idle(id) {}
-        self.with_agent(id, |agent, state| {
-            // Under the lock, so that no hold is made after shutdown has released them all.
-            if self.0.is_closing() {
-                return Err(Error::ShuttingDown);
-            }
-            if let Some(request_id) = &report.request_id {
-                match state.session.known(request_id, fingerprint)? {
-                    Some(Known::Answered(answer)) => return Ok(Admitted::Answered(answer)),
-                    Some(Known::Held(seq)) => return Ok(Admitted::Held(Waiter::join(agent, state, seq, patience))),
-                    None => {}
+        loop {
+            reported = match self.with_agent(id, |agent, state| self.0.admit(agent, state, reported, patience))? {
+                Admitted::Traced(traced) => return Ok(traced),
+                // Here nobody waits for the agent's lock.
+                Admitted::Retraces(plan, reported) => {
+                    Reported { digest: Some(plan.digest_of_report(&reported.report)), ..*reported }
                 }
-            }
-            // A run may have come out of a file in between.
-            state.session.retracing(&report.run_id)?;
-            Ok(self.0.record(agent, state, Reported { report, fingerprint, digest }, patience))
-        })
-    }
-
-    /// The digest of a step that a fork will look for, made before anybody waits for the agent's lock.
-    fn retraced(&self, id: &AgentId, report: &Report) -> Result<Option<Digest>, Error> {
-        if report.kind.role() != Role::Opens {
-            return Ok(None);
+            };
         }
-        let plan = self.with_known(id, |_, state| match state.session.has_forks() {
-            true => state.session.retracing(&report.run_id),
-            false => Ok(None),
-        });
-        Ok(plan.transpose()?.flatten().map(|plan| plan.digest_of_report(report)))
     }
 
     /// Releases one held Trace. See [`crate::session::Session::step`].
@@ -380,10 +347,33 @@ impl Debugger {
     }
 }
 
-/// How a Trace went in.
-enum Admitted {
+/// A step that is recorded. Where it is held, dropping this says that its caller went away.
+#[must_use]
+pub(crate) enum Traced {
     Answered(Answer),
     Held(Waiter),
+}
+
+/// How a step was taken in.
+enum Admitted {
+    Traced(Traced),
+    /// Not yet: its run retraces another, in which the step is looked for by its digest.
+    Retraces(Arc<Plan>, Box<Reported>),
+}
+
+impl Traced {
+    /// What its agent is told: at once, or when the hold ends.
+    pub(crate) async fn answer(self) -> Result<Answer, Error> {
+        let answer = match self {
+            Self::Answered(answer) => answer,
+            Self::Held(waiter) => waiter.wait().await?,
+        };
+        // A policy stops the step and its agent obeys no decision that says so: then its call fails.
+        match answer.refused {
+            true => Err(Error::Stopped(answer.seq)),
+            false => Ok(answer),
+        }
+    }
 }
 
 impl Shared {
@@ -396,7 +386,36 @@ impl Shared {
         self.closing.load(Ordering::SeqCst)
     }
 
-    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Admitted {
+    /// Takes a step in, unless its digest is needed first.
+    fn admit(
+        &self,
+        agent: &Arc<Agent>,
+        state: &mut State,
+        reported: Reported,
+        patience: Patience,
+    ) -> Result<Admitted, Error> {
+        // Under the lock, so that no hold is made after shutdown has released them all.
+        if self.is_closing() {
+            return Err(Error::ShuttingDown);
+        }
+        let Reported { report, fingerprint, digest } = &reported;
+        if let Some(request_id) = &report.request_id {
+            match state.session.known(request_id, *fingerprint)? {
+                Some(Known::Answered(answer)) => return Ok(Admitted::Traced(Traced::Answered(answer))),
+                Some(Known::Held(seq)) => {
+                    return Ok(Admitted::Traced(Traced::Held(Waiter::join(agent, state, seq, patience))));
+                }
+                None => {}
+            }
+        }
+        let plan = state.session.retracing(&report.run_id)?;
+        match plan.filter(|_| digest.is_none() && report.kind.role() == Role::Opens) {
+            Some(plan) => Ok(Admitted::Retraces(plan, Box::new(reported))),
+            None => Ok(Admitted::Traced(self.record(agent, state, reported, patience))),
+        }
+    }
+
+    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Traced {
         let now = self.now();
         agent.touch(now);
         agent.make_room(state, reported.report.bytes());
@@ -411,8 +430,8 @@ impl Shared {
         state.last_event = Some(now.wall);
         agent.execute(state, std::iter::once(Change::Recorded(recorded)).chain(more));
         match held {
-            true => Admitted::Held(Waiter::join(agent, state, seq, patience)),
-            false => Admitted::Answered(answer),
+            true => Traced::Held(Waiter::join(agent, state, seq, patience)),
+            false => Traced::Answered(answer),
         }
     }
 

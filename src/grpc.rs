@@ -20,7 +20,7 @@ use tonic_types::ErrorDetails;
 use crate::{
     config::{Scope, Scopes},
     convert::{breakpoint, frame, payload::Checked, request, response, run},
-    debugger::{Debugger, Page, error::Error},
+    debugger::{Debugger, Page, Traced, error::Error},
     export::write::Writer,
     proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
     session,
@@ -79,30 +79,17 @@ impl Service {
         Ok(subscription)
     }
 
-    /// A Trace, from whoever sent it over whichever transport.
-    ///
-    /// The request is read before the first await: it is large, and need not be kept.
+    /// A Trace, from whoever sent it over whichever transport. It is recorded when this returns.
     pub(crate) fn record(
         &self,
         caller: Caller,
         deadline: Option<Duration>,
         request: proto::TraceRequest,
         checked: Checked,
-    ) -> impl Future<Output = Result<proto::TraceResponse, Status>> + Send + '_ {
-        let has_payload = request.payload.is_some();
-        let traced = caller.may(Scope::Ingest).and_then(|()| Ok(request::trace(request, checked)?));
-        async move { self.answer(traced?, has_payload, deadline).await }
-    }
-
-    async fn answer(
-        &self,
-        traced: request::Traced,
-        has_payload: bool,
-        deadline: Option<Duration>,
-    ) -> Result<proto::TraceResponse, Status> {
-        let form = has_payload.then_some(traced.report.data.form);
-        let answer = self.debugger.trace(&traced.agent, traced.report, traced.hold_timeout, deadline).await?;
-        Ok(response::trace(answer, form))
+    ) -> Result<Traced, Status> {
+        caller.may(Scope::Ingest)?;
+        let request::Traced { agent, report, hold_timeout } = request::trace(request, checked)?;
+        Ok(self.debugger.trace(&agent, report, hold_timeout, deadline)?)
     }
 
     /// A run as a file, which the gateway sends in its own way.
@@ -209,7 +196,9 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 impl DebuggerService for Service {
     async fn trace(&self, request: Request<proto::TraceRequest>) -> Result<Response<proto::TraceResponse>, Status> {
         let (caller, deadline) = (caller(&request), deadline(request.metadata()));
-        Ok(Response::new(self.record(caller, deadline, request.into_inner(), Checked::No).await?))
+        let form = request.get_ref().payload.as_ref().map(request::form);
+        let traced = self.record(caller, deadline, request.into_inner(), Checked::No)?;
+        Ok(Response::new(response::trace(traced.answer().await?, form)))
     }
 
     async fn step(&self, request: Request<proto::StepRequest>) -> Result<Response<proto::StepResponse>, Status> {

@@ -4,9 +4,9 @@
 //! listener ─▶ front: guard, errors, figures ─▶ the contract | gateway routes, other gRPC services
 //! ```
 //!
-//! Tasks: the listener's accept loop, ended by the drain; one handshake per new connection, bounded in time; one
-//! task per connection, which tonic spawns.
+//! Tasks: one per connection, and one per call on HTTP/2, which hyper spawns. Accepting ends with the drain.
 
+mod connection;
 mod front;
 pub(crate) mod guard;
 mod listener;
@@ -16,7 +16,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{codec::CompressionEncoding, service::Routes, transport::Server as Transport};
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::ServingStatus;
 
 use crate::{
@@ -37,11 +37,6 @@ use guard::Guard;
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// The largest gRPC message taken, in bytes.
 const MAX_MESSAGE_BYTES: usize = gateway::MAX_BODY_BYTES;
-/// Calls at a time on one HTTP/2 connection. A client must not hold as many and step on the same one.
-const MAX_CONCURRENT_STREAMS: u32 = 1_024;
-/// Peers that do not answer a ping within these are gone, and so are their holds.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the service does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +53,6 @@ pub enum ServerError {
     /// What reflection serves is damaged.
     #[error("the compiled descriptors are damaged: {0}")]
     Descriptors(#[from] tonic_reflection::server::Error),
-    /// The transport failed.
-    #[error("the transport failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 /// A service that has its port.
@@ -113,21 +105,14 @@ impl Server {
             .add_service(reflection().build_v1alpha()?)
             .into_axum_router();
         let guard = Guard::new(&self.config);
-        let front = Front::new(Parts { guard, metrics: metrics.clone(), service, rpcs, rest });
+        let front = Front::new(Parts { guard, metrics, service, rpcs, rest });
 
         let drain = CancellationToken::new();
-        let connections =
-            listener::connections(self.listener, self.tls, self.config.limits.max_connections, metrics, drain.clone());
-        let serving = Transport::builder()
-            .accept_http1(true)
-            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .serve_with_incoming_shutdown(front, connections, drain.clone().cancelled_owned());
-        let mut serving = std::pin::pin!(serving);
-
+        let limit = self.config.limits.max_connections;
+        let mut serving = std::pin::pin!(listener::serve(self.listener, self.tls, limit, front, drain.clone()));
         tokio::select! {
-            ended = &mut serving => return Ok(ended?),
+            // Only the drain ends it.
+            () = &mut serving => {}
             () = shutdown => {}
         }
         tracing::info!("draining");
@@ -135,9 +120,8 @@ impl Server {
         health.set_service_status(SERVICE_NAME, ServingStatus::NotServing).await;
         debugger.shut_down();
         drain.cancel();
-        match tokio::time::timeout(DRAIN_LIMIT, serving).await {
-            Ok(ended) => ended?,
-            Err(_) => tracing::warn!("connections were still open when the time to drain was over"),
+        if tokio::time::timeout(DRAIN_LIMIT, serving).await.is_err() {
+            tracing::warn!("connections were still open when the time to drain was over");
         }
         Ok(())
     }

@@ -363,11 +363,6 @@ impl Session {
         self.holds.get(&seq)
     }
 
-    /// Whether any run is a fork that goes on.
-    pub(crate) fn has_forks(&self) -> bool {
-        self.forks > 0
-    }
-
     /// Whether a run can be added to, and the plan that its next opening is looked for in, where it is a fork.
     pub(crate) fn retracing(&self, run: &RunId) -> Result<Option<Arc<Plan>>, Refusal> {
         match self.runs.get(run) {

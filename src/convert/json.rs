@@ -67,7 +67,7 @@ pub(crate) fn decision_made(ended: &Ended) -> DecisionMade<'_> {
     }
 }
 
-fn decision(decision: &event::Decision) -> Decision<'_> {
+pub(crate) fn decision(decision: &event::Decision) -> Decision<'_> {
     match decision {
         event::Decision::Proceed => Decision::Proceed,
         event::Decision::Edit { data, model } => {

@@ -95,6 +95,14 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
     Ok(Traced { agent, report, hold_timeout })
 }
 
+/// The form in which a payload comes, and is answered.
+pub(crate) fn form(payload: &trace_request::Payload) -> Form {
+    match payload {
+        trace_request::Payload::Data(_) => Form::Struct,
+        trace_request::Payload::DataJson(_) => Form::Json,
+    }
+}
+
 /// What a release tells the agent. A decision that is absent is refused: nobody proceeds by mistake.
 pub(crate) fn decision(action: Option<Action>) -> Result<Decision, Error> {
     use proto::{edit, fail, fulfil};

@@ -37,7 +37,7 @@ fn asking(id: Option<&str>) -> Report {
 }
 
 async fn trace(debugger: &Debugger, id: Option<&str>, timeout: Option<Duration>) -> Answer {
-    debugger.trace(&agent(), asking(id), timeout, None).await.expect("an answer")
+    debugger.trace(&agent(), asking(id), timeout, None).expect("recorded").answer().await.expect("an answer")
 }
 
 fn held(debugger: &Debugger) -> usize {
@@ -77,7 +77,12 @@ async fn a_deadline_leaves_the_answer_time_to_arrive() {
     let _attached = subscribe(&debugger, Part::Debugger);
     for (deadline_ms, held_ms) in [(100, 90), (1_000, 900), (60_000, 59_500)] {
         let deadline = Some(Duration::from_millis(deadline_ms));
-        let answer = debugger.trace(&agent(), asking(None), None, deadline).await.expect("an answer");
+        let answer = debugger
+            .trace(&agent(), asking(None), None, deadline)
+            .expect("recorded")
+            .answer()
+            .await
+            .expect("an answer");
         assert_eq!(answer.held_for.as_millis(), held_ms);
     }
 }

@@ -87,11 +87,12 @@ impl Waiters {
 }
 
 /// One call that waits. Dropping it before the answer says that its caller went away.
-pub(super) struct Waiter {
+pub(crate) struct Waiter {
     agent: Arc<Agent>,
     seq: Seq,
     id: u64,
     answer: oneshot::Receiver<Answer>,
+    patience: Patience,
     /// `--hold-timeout`, and a gate's own time-out, bound the hold itself, whoever asks and however often.
     hold_ends: Option<Instant>,
 }
@@ -110,20 +111,20 @@ impl Waiter {
         // A caller that cannot ask again ends the hold with its own patience.
         let caller_ends = patience.until.filter(|_| !patience.asks_again);
         waiters.ends = [waiters.ends, hold_ends, caller_ends].into_iter().flatten().min();
-        Self { agent: agent.clone(), seq, id, answer, hold_ends }
+        Self { agent: agent.clone(), seq, id, answer, patience, hold_ends }
     }
 
     /// Waits for the hold to end, for as long as the caller and the service have patience.
     ///
     /// A hold ends with an answer, always: an error here would mean that the agent itself is gone.
-    pub(super) async fn wait(mut self, patience: Patience) -> Result<Answer, Error> {
+    pub(super) async fn wait(mut self) -> Result<Answer, Error> {
         loop {
-            let until = [patience.until, self.hold_ends].into_iter().flatten().min();
+            let until = [self.patience.until, self.hold_ends].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 answer = &mut self.answer => return answer.map_err(|_| Error::ShuttingDown),
                 () = sleep_until(until.unwrap_or_else(|| Instant::now() + FOREVER)) => {
-                    if let Some(answer) = self.time_is_up(patience) {
+                    if let Some(answer) = self.time_is_up() {
                         return Ok(answer);
                     }
                 }
@@ -132,11 +133,11 @@ impl Waiter {
     }
 
     /// What the caller is told when its time is up; nothing where the hold has just ended by itself.
-    fn time_is_up(&mut self, patience: Patience) -> Option<Answer> {
+    fn time_is_up(&mut self) -> Option<Answer> {
         let mut state = self.agent.state.lock();
         let hold = state.session.hold(self.seq)?;
         let hold_is_over = self.hold_ends.is_some_and(|end| end <= Instant::now());
-        if patience.asks_again && !hold_is_over {
+        if self.patience.asks_again && !hold_is_over {
             return Some(hold.answer(Outcome::StillHeld, self.agent.shared.now()));
         }
         self.agent.give_up(&mut state, self.seq, Outcome::TimedOut);

@@ -2,14 +2,13 @@
 
 use axum::{
     Extension, Json,
-    body::{Body as ResponseBody, Bytes},
     extract::{Path, Query, State},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
-use http::{HeaderValue, header::CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
-use tonic::Request;
+use tonic::{Request, Status};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -17,9 +16,10 @@ use super::{
     error::Failure,
 };
 use crate::{
-    convert::{frame, payload::Checked},
+    convert::{frame, line, payload::Checked},
+    debugger,
     grpc::{Caller, Service},
-    proto::{self, json, name::Named, server::debugger_service_server::DebuggerService},
+    proto::{self, json, server::debugger_service_server::DebuggerService},
 };
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -32,35 +32,21 @@ pub(super) fn request<T>(caller: Caller, message: T) -> Request<T> {
 }
 
 /// What became of a Trace.
+// The documented shape of what `line::answer` writes.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Traced {
+pub(crate) struct Traced<'a> {
     /// Always `recorded`.
     status: &'static str,
     /// Events retained, as of the append.
     total: u64,
     seq: u64,
-    run_id: String,
-    node_id: Option<String>,
+    run_id: &'a str,
+    node_id: Option<&'a str>,
     /// Why it was answered: `not_held`, `stepped`, `continued`, `released`, …
-    outcome: String,
+    outcome: &'static str,
     #[schema(value_type = f64)]
     held_ms: Number,
-    decision: json::Decision<'static>,
-}
-
-impl IntoResponse for Traced {
-    /// What `Json` makes of it, in one piece of memory of about the right size.
-    fn into_response(self) -> Response {
-        let mut body = Vec::with_capacity(256);
-        match serde_json::to_writer(&mut body, &self) {
-            Ok(()) => {
-                let mut response = Response::new(ResponseBody::from(body));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
-            Err(_) => Json(self).into_response(),
-        }
-    }
+    decision: json::Decision<'a>,
 }
 
 /// What a verb did, and where the debugger stands after it.
@@ -116,41 +102,35 @@ pub(crate) struct AgentPage {
 
 /// Records one step and, while somebody is debugging the agent, waits until it is released.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", request_body = body::Trace<'_>,
-    responses((status = 200, body = Traced), (status = "4XX", body = super::error::ErrorBody)))]
+    responses((status = 200, body = Traced<'_>), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn trace(
     State(service): State<Service>,
     Extension(caller): Extension<Caller>,
     Path(agent_id): Path<String>,
-    Body(bytes): Body,
-) -> Answer<Traced> {
-    traced(&service, caller, agent_id, bytes).await
+    request: axum::extract::Request,
+) -> Result<impl IntoResponse, Failure> {
+    let json = record(&service, caller, agent_id, request.into_body()).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
-/// The same for a request that the router has not seen: agents send hardly anything else.
-pub(crate) async fn record(service: &Service, caller: Caller, agent_id: String, body: impl body::Unread) -> Response {
-    match body::whole(body).await {
-        Ok(bytes) => match traced(service, caller, agent_id, bytes).await {
-            Ok(Json(answer)) => answer.into_response(),
-            Err(failure) => failure.into_response(),
-        },
-        Err(failure) => failure.into_response(),
-    }
+/// The same for a request that the router has not seen, as nearly all are: the answer in JSON, see [`Traced`].
+pub(crate) async fn record(
+    service: &Service,
+    caller: Caller,
+    agent_id: String,
+    body: impl body::Unread,
+) -> Result<Vec<u8>, Failure> {
+    let traced = begin(service, caller, agent_id, &body::whole(body).await?)?;
+    let answer = traced.answer().await.map_err(Status::from)?;
+    let mut json = Vec::with_capacity(256);
+    line::answer(&mut json, &answer);
+    Ok(json)
 }
 
-async fn traced(service: &Service, caller: Caller, agent_id: String, bytes: Bytes) -> Answer<Traced> {
-    let message = read::<body::Trace<'_>>(&bytes)?.into_request(agent_id)?;
-    drop(bytes);
-    let traced = service.record(caller, None, message, Checked::Yes).await?;
-    Ok(Json(Traced {
-        status: "recorded",
-        total: traced.total,
-        seq: traced.seq,
-        run_id: traced.run_id,
-        node_id: Some(traced.node_id).filter(|id| !id.is_empty()),
-        outcome: proto::Outcome::json_name(traced.outcome),
-        held_ms: json::milliseconds(&traced.held_for.unwrap_or_default()),
-        decision: json::decision(traced.decision),
-    }))
+/// Reads a body and records its step: neither is kept for as long as that is held.
+fn begin(service: &Service, caller: Caller, agent_id: String, bytes: &[u8]) -> Result<debugger::Traced, Failure> {
+    let message = read::<body::Trace<'_>>(bytes)?.into_request(agent_id)?;
+    Ok(service.record(caller, None, message, Checked::Yes)?)
 }
 
 /// Releases exactly one held step and moves the position on by one.
@@ -272,4 +252,54 @@ pub(crate) async fn list_agents(
         agents: list.agents.into_iter().map(json::agent).collect(),
         next_page_token: list.next_page_token,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        convert,
+        event::{Answer as Told, Decision, Form, Outcome, Payload, Seq},
+        session::fixtures,
+    };
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_documented_shape_serializes_to() {
+        let data = || Some(Payload { json: r#"{"n":1.50}"#.into(), form: Form::Json });
+        let decisions = [
+            Decision::Proceed,
+            Decision::Edit { data: data(), model: Some("m\"".into()) },
+            Decision::Edit { data: None, model: None },
+            Decision::Fulfil { data: data() },
+            Decision::Fail { message: "é\n".into(), data: None },
+            Decision::Abort { reason: "no".into() },
+        ];
+        let mut event = fixtures::event(Seq(7), "{}");
+        for (node, held_for) in [(None, 0), (Some("n\"7"), 1_500_000), (Some("n7"), 2_000_001)] {
+            event.node_id = node.map(Into::into);
+            for decision in decisions.clone() {
+                let answer = Told {
+                    decision,
+                    outcome: Outcome::StillHeld,
+                    held_for: Duration::from_nanos(held_for),
+                    ..Told::passed(&event, 3)
+                };
+                let shape = Traced {
+                    status: "recorded",
+                    total: 3,
+                    seq: 7,
+                    run_id: "",
+                    node_id: node,
+                    outcome: "still_held",
+                    held_ms: json::milliseconds(&convert::to_duration(answer.held_for)),
+                    decision: convert::json::decision(&answer.decision),
+                };
+                let mut written = Vec::new();
+                line::answer(&mut written, &answer);
+                assert_eq!(String::from_utf8(written).expect("text"), serde_json::to_string(&shape).expect("json"));
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The JSON bodies of requests, and how they are read: every error names the field.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use axum::{
     BoxError,
@@ -360,7 +360,13 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> Unread for B {}
 
 /// Reads a body to its end, within its bounds.
 pub(crate) async fn whole(body: impl Unread) -> Result<Bytes, Failure> {
-    match tokio::time::timeout(BODY_LIMIT, collect(body)).await {
+    let mut read = pin!(collect(body));
+    // Nearly every body is there already: time is taken only for one that is not.
+    let there = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+    if let Poll::Ready(read) = there {
+        return read;
+    }
+    match tokio::time::timeout(BODY_LIMIT, read).await {
         Ok(read) => read,
         Err(_) => Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not come in time")),
     }

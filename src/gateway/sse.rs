@@ -213,7 +213,7 @@ mod tests {
         for expected in [comment(), heartbeat(), comment(), heartbeat()] {
             assert_eq!(next(&mut stream).await, expected);
         }
-        debugger.trace(&agent(), report(EventType::Log, ""), None, None).await.expect("recorded");
+        drop(debugger.trace(&agent(), report(EventType::Log, ""), None, None).expect("recorded"));
         assert!(next(&mut stream).await.1.starts_with("id: "));
         assert_eq!(next(&mut stream).await, comment(), "silence begins anew");
         debugger.shut_down();

@@ -10,23 +10,22 @@
 //! One service and not a stack of layers, and the two ways in which agents report before the router: a Trace is the
 //! call that counts, and each layer, and the router, would cost it more than recording the step does.
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Instant,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Instant};
 
-use axum::{Router, body::Body as HttpBody, response::Response};
+use axum::{
+    Router,
+    body::{Body as HttpBody, Bytes},
+    response::{IntoResponse as _, Response},
+};
 use http::{Method, Request, header};
-use http_body_util::Either;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
 use tonic::body::Body;
 use tower::Service as _;
 
-use super::guard::{self, Guard, is_grpc};
+use super::guard::{self, Guard, Refusal, is_grpc};
 use crate::{
+    config::Scopes,
     gateway::{api, error},
     grpc::{Caller, Service},
     proto::server::debugger_service_server::{DebuggerServiceServer, SERVICE_NAME},
@@ -53,102 +52,85 @@ impl Front {
     pub(super) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
-}
 
-type Answer<B> = Pin<Box<dyn Future<Output = Result<http::Response<B>, Infallible>> + Send>>;
-
-/// An answer on its way.
-pub(super) struct Answering {
-    answer: Way,
-    /// What is measured, and since when.
-    rpc: Option<(Rpc, Instant)>,
-    front: Arc<Parts>,
-}
-
-/// The two kinds of body that an answer may have.
-enum Way {
-    Grpc(Answer<Body>),
-    Http(Answer<HttpBody>),
-}
-
-impl tower::Service<Request<Body>> for Front {
-    type Response = http::Response<Either<Body, HttpBody>>;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    /// A connection was over the limit.
+    pub(super) fn refused_connection(&self) {
+        self.0.metrics.refused_connections.inc();
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answering {
-        let front = &self.0;
-        let traced = traced_agent(request.method(), request.uri().path()).map(str::to_owned);
-        let rpc = match traced {
+    /// Answers a request, whichever way it goes.
+    pub(super) async fn answer(
+        self,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<http::Response<Answer>, Infallible> {
+        let front = &*self.0;
+        let agent = traced_agent(request.method(), request.uri().path()).map(str::to_owned);
+        let rpc = match agent {
             Some(_) => Some(Rpc::TRACE),
             None => rpc(request.method(), request.uri().path()),
         };
-        let rpc = rpc.map(|rpc| (rpc, Instant::now()));
+        let began = rpc.map(|_| Instant::now());
         let admitted = front.guard.admit(&request);
-        if let (Ok(scopes), Some(caller)) = (&admitted, request.extensions_mut().get_mut::<Caller>()) {
-            caller.scopes = *scopes;
-        }
-        let is_ours = method_name(request.uri().path()).is_some();
-        let answer = match admitted {
-            // A browser's request for the contract over gRPC has an origin, and hears whether it may read the answer.
-            Ok(_) if is_ours && !request.headers().contains_key(header::ORIGIN) => {
-                Way::Grpc(front.rpcs.clone().call(request))
+        let scopes = *admitted.as_ref().unwrap_or(&Scopes::NONE);
+        let caller = Caller { peer: Some(peer), scopes };
+        // A page's request has an origin, and hears whether it may read the answer.
+        let is_plain = admitted.is_ok() && !request.headers().contains_key(header::ORIGIN);
+        let response = match agent.filter(|_| is_plain) {
+            // Each way has a future of its own: this one is copied a few times, and should be small.
+            Some(agent) => Box::pin(front.record(request, caller, agent)).await,
+            None => {
+                request.extensions_mut().insert(caller);
+                match is_plain && method_name(request.uri().path()).is_some() {
+                    true => front.rpcs.clone().call(request).await?.map(Either::Left),
+                    false => {
+                        let response = Box::pin(front.other(request, admitted.err())).await;
+                        response.map(|body| Either::Right(Either::Right(body)))
+                    }
+                }
             }
-            admitted => Way::Http(Box::pin(http(front.clone(), request, traced, admitted.err()))),
         };
-        Answering { answer, rpc, front: front.clone() }
-    }
-}
-
-impl Future for Answering {
-    type Output = Result<http::Response<Either<Body, HttpBody>>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.answer {
-            Way::Grpc(answer) => ready!(answer.as_mut().poll(cx))?.map(Either::Left),
-            Way::Http(answer) => ready!(answer.as_mut().poll(cx))?.map(Either::Right),
-        };
-        if let Some((rpc, began)) = self.rpc {
-            self.front.metrics.rpc_took(rpc, began.elapsed());
+        if let Some((rpc, began)) = rpc.zip(began) {
+            front.metrics.rpc_took(rpc, began.elapsed());
         }
-        Poll::Ready(Ok(response))
+        Ok(response)
     }
 }
 
-/// Everything but the contract over gRPC: what was refused, the gateway, the services beside.
-async fn http(
-    front: Arc<Parts>,
-    request: Request<Body>,
-    traced: Option<String>,
-    refusal: Option<guard::Refusal>,
-) -> Result<Response, Infallible> {
-    let grpc = is_grpc(request.headers());
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let wants_problem = error::accepts_problem(request.headers());
-    let mut response = match refusal {
-        _ if front.guard.is_preflight(&request, origin.as_ref()) => guard::preflight_response(),
-        None => front.route(request, traced).await,
-        Some(refusal) => refusal.into_response(grpc, request.extensions().get::<Caller>()),
-    };
-    if !grpc {
-        guard::secure(&mut response);
-    }
-    front.guard.allow_origin(origin.as_ref(), &mut response);
-    Ok(error::render(response, wants_problem).await)
-}
+/// What an answer consists of: gRPC's; that to a Trace over HTTP; the gateway's.
+type Answer = Either<Body, Either<Full<Bytes>, HttpBody>>;
 
 impl Parts {
-    async fn route(&self, request: Request<Body>, traced: Option<String>) -> Response {
-        match (traced, request.extensions().get::<Caller>().copied()) {
-            (Some(agent), Some(caller)) => api::record(&self.service, caller, agent, request.into_body()).await,
-            _ => match self.rest.clone().call(request).await {
+    /// A Trace over HTTP.
+    async fn record(&self, mut request: Request<Incoming>, caller: Caller, agent: String) -> http::Response<Answer> {
+        match api::record(&self.service, caller, agent, request.body_mut()).await {
+            Ok(json) => guard::secure_json(json).map(|body| Either::Right(Either::Left(body))),
+            Err(failure) => {
+                let mut response = failure.into_response();
+                guard::secure(&mut response);
+                let response = error::render(response, error::accepts_problem(request.headers())).await;
+                response.map(|body| Either::Right(Either::Right(body)))
+            }
+        }
+    }
+
+    /// Everything else: what was refused, the gateway, the services beside.
+    async fn other(&self, request: Request<Incoming>, refusal: Option<Refusal>) -> Response {
+        let grpc = is_grpc(request.headers());
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let wants_problem = error::accepts_problem(request.headers());
+        let mut response = match refusal {
+            _ if self.guard.is_preflight(&request, origin.as_ref()) => guard::preflight_response(),
+            None => match self.rest.clone().call(request).await {
                 Ok(response) => response,
             },
+            Some(refusal) => refusal.into_response(grpc, request.extensions().get::<Caller>()),
+        };
+        if !grpc {
+            guard::secure(&mut response);
         }
+        self.guard.allow_origin(origin.as_ref(), &mut response);
+        error::render(response, wants_problem).await
     }
 }
 

@@ -7,11 +7,13 @@
 use std::sync::LazyLock;
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use tonic::{Code, body::Body as RequestBody};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tonic::Code;
 use tonic_types::ErrorDetails;
 
 use crate::{
@@ -38,7 +40,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-type Request = http::Request<RequestBody>;
+type Request = http::Request<Incoming>;
 
 /// What the guard goes by.
 pub(super) struct Guard {
@@ -87,8 +89,12 @@ impl Guard {
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let named = uri.authority().map(|authority| authority.as_str());
         let hosts = headers.get_all(header::HOST).into_iter().map(|host| host.to_str().unwrap_or_default());
-        let mut hosts = named.into_iter().chain(hosts).peekable();
-        match hosts.peek().is_some() && hosts.all(|host| self.is_ours(host)) {
+        let mut is_named = false;
+        let is_ours = named.into_iter().chain(hosts).all(|host| {
+            is_named = true;
+            self.is_ours(host)
+        });
+        match is_named && is_ours {
             true => Ok(()),
             false => Err(forbidden("HOST", "this host name is not allowed; see --allowed-host")),
         }
@@ -196,6 +202,17 @@ pub(super) fn secure(response: &mut Response) {
     }
 }
 
+/// An answer in JSON that carries all of that.
+pub(super) fn secure_json(json: Vec<u8>) -> http::Response<Full<Bytes>> {
+    static READY_MADE: LazyLock<HeaderMap> = LazyLock::new(|| {
+        let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        HEADERS.into_iter().chain([kind]).collect()
+    });
+    let mut response = http::Response::new(Full::from(json));
+    *response.headers_mut() = READY_MADE.clone();
+    response
+}
+
 /// What a preflight is answered.
 pub(super) fn preflight_response() -> Response {
     let headers = [
@@ -242,8 +259,9 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// `/package.Service/…`, as tonic routes it: no route of the gateway has a dot in its first segment.
 fn is_grpc_path(path: &str) -> bool {
-    let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
-    segments.next().is_some_and(|service| service.contains('.')) && segments.next().is_some()
+    let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let service = path.iter().position(|byte| *byte == b'/').map(|end| &path[..end]);
+    service.is_some_and(|service| service.contains(&b'.'))
 }
 
 /// The pages that people open.

@@ -1,88 +1,69 @@
-//! Connections: accepted within a limit, proven alive, and handed over once they have said something.
+//! The listener: connections are accepted within a limit, proven alive, and served once they have said something.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::Semaphore,
     time::timeout,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{either::Either, sync::CancellationToken};
-use tonic::transport::server::Connected;
 
-use crate::{config::Scopes, grpc::Caller, telemetry::Metrics};
+use super::{
+    connection::{self, HTTP2_PREFACE, Io},
+    front::Front,
+};
 
 /// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.
 const FIRST_BYTES_LIMIT: Duration = Duration::from_secs(10);
 /// A peer that acknowledges nothing for this long is gone.
 const PEER_LIMIT: Duration = Duration::from_secs(30);
-/// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait when the system has no file descriptor to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-type Io = Either<TcpStream, TlsStream<TcpStream>>;
-
-/// One connection, plain or TLS. It holds its place in the limit for as long as it lives.
-pub(crate) struct Connection {
-    io: Io,
-    /// What was read to find out which protocol is spoken; it is read once more by whoever speaks it.
-    first: Bytes,
-    peer: SocketAddr,
-    _place: OwnedSemaphorePermit,
-}
-
-/// The connections that are ready to be served.
-pub(super) fn connections(
+/// Accepts until the drain begins, and serves until the last connection is closed.
+pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limit: usize,
-    metrics: Arc<Metrics>,
+    front: Front,
     drain: CancellationToken,
-) -> ReceiverStream<io::Result<Connection>> {
-    let (ready, stream) = mpsc::channel(16);
-    tokio::spawn(async move {
-        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        while let Some(accepted) = drain.run_until_cancelled(listener.accept()).await {
-            let (io, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            // Refused at once, not left waiting: whoever is over the limit should know.
-            let Ok(place) = places.clone().try_acquire_owned() else {
-                metrics.refused_connections.inc();
+) {
+    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    let connections = GracefulShutdown::new();
+    while let Some(accepted) = drain.run_until_cancelled(listener.accept()).await {
+        let (io, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
-            };
-            let (ready, tls) = (ready.clone(), tls.clone());
-            tokio::spawn(async move {
-                match greet(io, tls).await {
-                    // The server may have stopped taking connections meanwhile.
-                    Ok((io, first)) => {
-                        let connection = Connection { io, first, peer, _place: place };
-                        drop(ready.send(Ok(connection)).await);
-                    }
-                    Err(error) => tracing::debug!(%error, "a connection came to nothing"),
-                }
-            });
-        }
-    });
-    ReceiverStream::new(stream)
+            }
+        };
+        // Refused at once, not left waiting: whoever is over the limit should know.
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            front.refused_connection();
+            continue;
+        };
+        let (tls, front, drain, watcher) = (tls.clone(), front.clone(), drain.clone(), connections.watcher());
+        tokio::spawn(async move {
+            // It keeps its place for as long as it lives.
+            let _place = place;
+            match drain.run_until_cancelled(greet(io, tls)).await {
+                Some(Ok((io, first))) => connection::serve(io, first, peer, front, watcher).await,
+                Some(Err(error)) => tracing::debug!(%error, "a connection came to nothing"),
+                None => {}
+            }
+        });
+    }
+    // Nobody is kept waiting at a door that stays shut.
+    drop(listener);
+    connections.shutdown().await;
 }
 
 /// Sets the socket up, shakes hands, and reads until it is clear which protocol is spoken: from there on that
@@ -121,50 +102,4 @@ fn prove_alive(io: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(PEER_LIMIT))?;
     Ok(())
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Caller;
-
-    /// Each request is given this. What its caller may do, the guard finds out.
-    fn connect_info(&self) -> Caller {
-        Caller { peer: Some(self.peer), scopes: Scopes::NONE }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
-            let length = self.first.len().min(buf.remaining());
-            buf.put_slice(&self.first.split_to(length));
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
 }
