@@ -53,7 +53,7 @@ struct RpcLabel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rpc(usize);
 
-const RPCS: [&str; 15] = [
+const RPCS: [&str; 19] = [
     "Trace",
     "Step",
     "Continue",
@@ -69,6 +69,10 @@ const RPCS: [&str; 15] = [
     "UpdateBreakpoint",
     "DeleteBreakpoint",
     "TestBreakpoint",
+    "Fork",
+    "Compare",
+    "Export",
+    "Import",
 ];
 
 impl Rpc {
@@ -232,5 +236,23 @@ impl Metrics {
         // Writing into a String does not fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::proto::{FILE_DESCRIPTOR_SET, server::debugger_service_server::SERVICE_NAME};
+
+    #[test]
+    fn every_rpc_of_the_contract_is_measured() {
+        let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("descriptors").file;
+        let services = files.iter().flat_map(|file| {
+            file.service.iter().filter(|service| format!("{}.{}", file.package(), service.name()) == SERVICE_NAME)
+        });
+        let methods: Vec<_> = services.flat_map(|service| service.method.iter().map(|method| method.name())).collect();
+        assert_eq!(methods, RPCS);
     }
 }

@@ -196,6 +196,8 @@ mod tests {
             (Method::GET, "/agent/a/debug/trace", Some("ListEvents")),
             (Method::GET, "/agents", Some("ListAgents")),
             (Method::PATCH, "/agent/a/debug/breakpoints/b1", Some("UpdateBreakpoint")),
+            (Method::POST, "/agent/a/debug/fork", Some("Fork")),
+            (Method::GET, "/agent/a/debug/export", Some("Export")),
             (Method::POST, "/agent/a/debug/breakpoints/test", Some("TestBreakpoint")),
             (Method::POST, "/agent_debugger.v1.DebuggerService/Nonsense", None),
             (Method::POST, "/agent/a/debug/nonsense", None),
