@@ -12,8 +12,15 @@ pub(crate) mod guard;
 mod listener;
 mod tls;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding, service::Routes};
@@ -50,9 +57,6 @@ pub enum ServerError {
     /// Signals cannot be listened for.
     #[error("cannot listen for signals: {0}")]
     Signal(io::Error),
-    /// What reflection serves is damaged.
-    #[error("the compiled descriptors are damaged: {0}")]
-    Descriptors(#[from] tonic_reflection::server::Error),
 }
 
 /// A service that has its port.
@@ -101,11 +105,9 @@ impl Server {
         let rest = Routes::from(gateway::router(Gateway { service: service.clone(), operations }))
             .add_service(rpcs.clone())
             .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
             .into_axum_router();
         let guard = Guard::new(&self.config);
-        let front = Front::new(Parts { guard, metrics, service, rpcs, rest });
+        let front = Front::new(Parts { guard, metrics, service, rpcs, rest, reflection: LazyLock::new(reflection) });
 
         let drain = CancellationToken::new();
         let limit = self.config.limits.max_connections;
@@ -127,10 +129,23 @@ impl Server {
     }
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // The details of errors, so that grpcurl can read them.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+/// What grpcurl and its like ask, in both versions. Made when somebody asks for the first time: decoded, the
+/// descriptors take over a megabyte, and most servers are never asked.
+fn reflection() -> Router {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The details of errors, so that grpcurl can read them.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let services = builder().build_v1().and_then(|v1| Ok((v1, builder().build_v1alpha()?)));
+    match services {
+        Ok((v1, v1alpha)) => Routes::new(v1).add_service(v1alpha).into_axum_router(),
+        // Only where this program itself is damaged: it serves on, and says UNIMPLEMENTED here.
+        Err(error) => {
+            tracing::error!(%error, "there is no reflection: the compiled descriptors are damaged");
+            Routes::default().into_axum_router()
+        }
+    }
 }

@@ -136,7 +136,8 @@ impl Reader {
             tokio::select! {
                 biased;
                 more = subscription.next(&mut self.frames) => {
-                    self.framed = Instant::now();
+                    self.wrote = Instant::now();
+                    self.framed = self.wrote;
                     break match more {
                         true => join(&mut self.frames),
                         false => {
@@ -149,17 +150,17 @@ impl Reader {
                     let now = Instant::now();
                     let (comment_at, heartbeat_at) = (self.wrote + COMMENT_AFTER, self.framed + HEARTBEAT_AFTER);
                     if heartbeat_at <= now {
-                        self.framed = now;
+                        (self.framed, self.wrote) = (now, now);
                         break HEARTBEAT;
                     }
                     if comment_at <= now {
+                        self.wrote = now;
                         break COMMENT;
                     }
                     self.timer.as_mut().reset(comment_at.min(heartbeat_at));
                 }
             }
         };
-        self.wrote = Instant::now();
         if self.timer.is_elapsed() {
             self.timer.as_mut().reset((self.wrote + COMMENT_AFTER).min(self.framed + HEARTBEAT_AFTER));
         }

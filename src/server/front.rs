@@ -10,7 +10,12 @@
 //! One service and not a stack of layers, and the two ways in which agents report before the router: a Trace is the
 //! call that counts, and each layer, and the router, would cost it more than recording the step does.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -44,8 +49,9 @@ pub(super) struct Parts {
     pub(super) service: Service,
     /// The contract, over gRPC.
     pub(super) rpcs: DebuggerServiceServer<Service>,
-    /// The gateway's routes, and every gRPC service.
+    /// The gateway's routes, and every gRPC service but reflection.
     pub(super) rest: Router,
+    pub(super) reflection: LazyLock<Router>,
 }
 
 impl Front {
@@ -121,7 +127,7 @@ impl Parts {
         let wants_problem = error::accepts_problem(request.headers());
         let mut response = match refusal {
             _ if self.guard.is_preflight(&request, origin.as_ref()) => guard::preflight_response(),
-            None => match self.rest.clone().call(request).await {
+            None => match self.router(request.uri().path()).clone().call(request).await {
                 Ok(response) => response,
             },
             Some(refusal) => refusal.into_response(grpc, request.extensions().get::<Caller>()),
@@ -131,6 +137,13 @@ impl Parts {
         }
         self.guard.allow_origin(origin.as_ref(), &mut response);
         error::render(response, wants_problem).await
+    }
+
+    fn router(&self, path: &str) -> &Router {
+        match path.starts_with("/grpc.reflection.") {
+            true => &self.reflection,
+            false => &self.rest,
+        }
     }
 }
 

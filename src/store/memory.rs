@@ -5,6 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{Entry, Log, Offset, Record};
 use crate::event::Event;
 
+/// How many entries there is room for in the beginning.
+const LEAST_ROOM: usize = 4;
+
 /// A log that lasts as long as the process.
 #[derive(Debug)]
 pub(crate) struct MemoryLog {
@@ -26,6 +29,10 @@ impl Log for MemoryLog {
     fn append(&mut self, entry: Entry) {
         self.end = Offset(self.end.0 + 1);
         self.bytes += entry.bytes();
+        if self.entries.len() == self.entries.capacity() {
+            // By a quarter and not by as much again: most of a full trace's room would stay empty.
+            self.entries.reserve_exact((self.entries.len() / 4).max(LEAST_ROOM));
+        }
         self.entries.push_back(entry);
     }
 
