@@ -1,6 +1,6 @@
 //! The JSON bodies of requests, and how they are read: every error names the field.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{borrow::Cow, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use axum::{
     BoxError,
@@ -23,8 +23,9 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct Trace<'a> {
     /// `prompt`, `response`, `tool_call`, `tool_result`, `error` or `log`.
+    #[serde(borrow)]
     #[schema(value_type = String)]
-    r#type: Option<String>,
+    r#type: Option<Text<'a>>,
     /// The step itself; given back digit for digit. At most 3.5 MiB and 64 levels deep.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
@@ -67,10 +68,15 @@ pub(crate) struct Trace<'a> {
     run_end: Option<bool>,
 }
 
+/// A text that is not copied, unless something in it is escaped.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 impl Trace<'_> {
     /// The request that this body means.
     pub(crate) fn into_request(self, agent_id: String) -> Result<proto::TraceRequest, Failure> {
-        let kind = self.r#type.as_deref().unwrap_or("unknown");
+        let kind = self.r#type.as_ref().map_or("unknown", |kind| &kind.0);
         let Some(kind) = proto::EventType::from_json_name(kind) else {
             return Err(Failure::new(
                 StatusCode::BAD_REQUEST,

@@ -10,16 +10,10 @@ pub(crate) trait Named: Sized {
     fn from_json_name(name: &str) -> Option<Self>;
 }
 
-/// No name of the contract is as long.
-const MAX_NAME_BYTES: usize = 64;
-
-/// The name of an enum value as the contract has it.
-fn long_name<'a>(buffer: &'a mut [u8; MAX_NAME_BYTES], prefix: &str, name: &str) -> Option<&'a str> {
-    let long = buffer.get_mut(..prefix.len() + name.len())?;
-    long[..prefix.len()].copy_from_slice(prefix.as_bytes());
-    long[prefix.len()..].copy_from_slice(name.as_bytes());
-    long.make_ascii_uppercase();
-    std::str::from_utf8(long).ok()
+/// Whether a name is another one in lower case.
+fn is_lower_case_of(name: &str, long: Option<&str>) -> bool {
+    let same = |(left, right): (u8, u8)| left == right.to_ascii_lowercase();
+    long.is_some_and(|long| long.len() == name.len() && name.bytes().zip(long.bytes()).all(same))
 }
 
 macro_rules! named {
@@ -32,11 +26,9 @@ macro_rules! named {
             }
 
             fn from_json_name(name: &str) -> Option<Self> {
-                if name == "unspecified" || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                    return None;
-                }
-                let mut long = [0; MAX_NAME_BYTES];
-                Self::from_str_name(long_name(&mut long, $prefix, name)?)
+                // What is 0 is unspecified, and has no name in JSON.
+                let values = (1..).map_while(|number| Self::try_from(number).ok());
+                values.into_iter().find(|value| is_lower_case_of(name, value.as_str_name().strip_prefix($prefix)))
             }
         }
     )*};
@@ -72,5 +64,31 @@ mod tests {
         assert_eq!(Mode::from_json_name("observe"), Some(Mode::Observe));
         assert_eq!(EventType::from_json_name("TOOL_CALL"), None);
         assert_eq!(EventType::from_json_name("unspecified"), None);
+    }
+
+    #[test]
+    fn every_value_but_the_unspecified_one_is_found_by_its_name() {
+        fn check<T: Named + TryFrom<i32> + PartialEq + std::fmt::Debug>() {
+            let values: Vec<_> = (1..=100).filter_map(|number| Some((number, T::try_from(number).ok()?))).collect();
+            assert!(!values.is_empty());
+            for (number, value) in values {
+                assert_eq!(T::from_json_name(&T::json_name(number)), Some(value));
+            }
+        }
+        check::<EventType>();
+        check::<Effect>();
+        check::<Verb>();
+        check::<HoldPolicy>();
+        check::<HoldReason>();
+        check::<Outcome>();
+        check::<Origin>();
+        check::<RunMode>();
+        check::<Mode>();
+        check::<StepGranularity>();
+        check::<Unattended>();
+        check::<OnTimeout>();
+        check::<EffectPolicy>();
+        check::<OnDivergence>();
+        check::<RowKind>();
     }
 }
