@@ -43,6 +43,7 @@ use crate::{
     config::Limits,
     event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq, Timestamp},
     session::{Change, Known, Position, Refusal, RunView, fork::plan::Plan, trace::Reported, verb::Reach},
+    sight::Sight,
     subscription::{ResumeToken, Subscribe, Subscription},
     telemetry::Metrics,
 };
@@ -256,8 +257,9 @@ impl Debugger {
         run: Option<&RunId>,
         from: Option<ResumeToken>,
         most: usize,
+        sight: Sight,
     ) -> Result<Page, Error> {
-        Ok(Page::cut(self.records(id, from)?, run, most))
+        Ok(Page::cut(self.records(id, from)?, run, most).seen(sight))
     }
 
     /// How far the slowest subscriber of any agent is behind, in log entries; for the metrics.

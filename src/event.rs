@@ -308,7 +308,7 @@ pub(crate) struct Surroundings {
 }
 
 /// One recorded step, immutable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
@@ -484,7 +484,7 @@ impl Outcome {
 }
 
 /// How a hold ended: what is recorded beside its event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ended {
     pub(crate) seq: Seq,
     pub(crate) run_id: RunId,

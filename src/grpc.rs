@@ -24,7 +24,8 @@ use crate::{
     export::write::Writer,
     proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
     session,
-    subscription::Subscription,
+    sight::Sight,
+    subscription::{Subscribe, Subscription},
 };
 
 /// The largest piece of a file in one message: well below the smallest limit that clients have.
@@ -50,6 +51,14 @@ impl Caller {
         Err(status::status(Code::PermissionDenied, "SCOPE", message, ErrorDetails::new()))
     }
 
+    /// What it sees of a record. Who may decide has to see what on; who may only look does not see secrets.
+    fn sight(&self) -> Sight {
+        match self.scopes.contain(Scope::Control) {
+            true => Sight::Whole,
+            false => Sight::Masked,
+        }
+    }
+
     /// The caller's name in records and logs.
     fn actor(&self) -> Arc<str> {
         self.peer.map_or_else(|| "unknown".into(), |peer| peer.to_string().into())
@@ -72,7 +81,7 @@ impl Service {
         let (agent, how) = request::subscribe(request.get_ref())?;
         let is_debugger = how.part == session::Part::Debugger;
         let caller = allowed(&request, if is_debugger { Scope::Control } else { Scope::View })?;
-        let subscription = self.debugger.subscribe(&agent, how)?;
+        let subscription = self.debugger.subscribe(&agent, Subscribe { sight: caller.sight(), ..how })?;
         if is_debugger {
             audit("attach", &caller.actor(), agent.as_str(), None);
         }
@@ -97,12 +106,14 @@ impl Service {
         &self,
         request: Request<proto::ExportRequest>,
     ) -> Result<impl Stream<Item = Result<Bytes, Status>> + Send + use<>, Status> {
-        let actor = allowed(&request, Scope::View)?.actor();
+        let caller = allowed(&request, Scope::View)?;
+        let (actor, sight) = (caller.actor(), caller.sight());
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let run = run::run("run_id", &request.run_id)?;
+        let mask = request.mask || sight == Sight::Masked;
         audit("export", &actor, agent.as_str(), None);
-        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, request.mask)).await?;
+        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, mask)).await?;
         Ok(written(writer, place, STALL_LIMIT))
     }
 
@@ -145,13 +156,13 @@ impl Service {
 
     /// A page of the record, which the gateway writes in its own encoding.
     pub(crate) fn page(&self, request: &Request<proto::ListEventsRequest>) -> Result<Page, Status> {
-        allowed(request, Scope::View)?;
+        let sight = allowed(request, Scope::View)?.sight();
         let request = request.get_ref();
         let agent = request::agent_id(&request.agent_id)?;
         let run = request::run_id(request.run_id.as_deref())?;
         let from = request::page_token(&request.page_token)?;
         let size = request::page_size(request.page_size)?;
-        Ok(self.debugger.page(&agent, run.as_ref(), from, size)?)
+        Ok(self.debugger.page(&agent, run.as_ref(), from, size, sight)?)
     }
 }
 
@@ -347,11 +358,11 @@ impl DebuggerService for Service {
         &self,
         request: Request<proto::TestBreakpointRequest>,
     ) -> Result<Response<proto::TestBreakpointResponse>, Status> {
-        allowed(&request, Scope::View)?;
+        let sight = allowed(&request, Scope::View)?.sight();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let spec = breakpoint::spec(request.breakpoint)?;
-        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec)).await?;
+        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec, sight)).await?;
         Ok(Response::new(breakpoint::tested(tested)))
     }
 
@@ -368,11 +379,11 @@ impl DebuggerService for Service {
         &self,
         request: Request<proto::CompareRequest>,
     ) -> Result<Response<proto::CompareResponse>, Status> {
-        allowed(&request, Scope::View)?;
+        let sight = allowed(&request, Scope::View)?.sight();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let (left, right) = (run::run("left", &request.left)?, run::run("right", &request.right)?);
-        let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right)).await?;
+        let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right, sight)).await?;
         Ok(Response::new(run::comparison(compared)))
     }
 
@@ -464,6 +475,7 @@ fn chunks(requests: Streaming<proto::ImportRequest>) -> impl Stream<Item = Resul
 /// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows
 /// a drain from an end of the story.
 fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame, Status>> + Send {
+    let sight = subscription.sight();
     let batches = stream::unfold(Some(subscription), |mut subscription| async move {
         let mut frames = Vec::new();
         match subscription.as_mut()?.next(&mut frames).await {
@@ -471,12 +483,12 @@ fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame,
             false => Some((Err(Error::ShuttingDown), None)),
         }
     });
-    batches.flat_map(|batch| {
+    batches.flat_map(move |batch| {
         let (frames, end) = match batch {
             Ok(frames) => (frames, None),
             Err(error) => (Vec::new(), Some(Err(error.into()))),
         };
-        stream::iter(frames.into_iter().flat_map(|next| frame::grpc(&next)).map(Ok).chain(end))
+        stream::iter(frames.into_iter().flat_map(move |next| frame::grpc(&next, sight)).map(Ok).chain(end))
     })
 }
 

@@ -36,6 +36,7 @@
 //! | the JSON of bodies and frames | `proto/json`; read in `gateway/body` |
 //! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
 //! | Host, Origin, tokens | `server/guard` |
+//! | what who may only look does not see | `sight` |
 //! | flags | `config` |
 //! | the commands of the terminal, clients of the contract like any other | `cli` |
 //!
@@ -61,6 +62,7 @@ mod grpc;
 pub mod proto;
 pub mod server;
 mod session;
+mod sight;
 mod store;
 mod subscription;
 pub mod telemetry;

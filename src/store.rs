@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::{
     event::{EVENT_OVERHEAD_BYTES, Ended, Event, RunId},
     session::Forked,
+    sight::Sight,
 };
 
 /// A place in an agent's log. Contiguous from 1, across epochs: events and endings of holds share the numbers.
@@ -51,18 +52,18 @@ impl Entry {
     }
 }
 
-/// The transports, each of which has an encoding of its own.
+/// The transports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wire {
-    Sse = 0,
-    Grpc = 1,
+    Sse,
+    Grpc,
 }
 
 /// A value with its encodings, each made once, by whoever needs it first.
 #[derive(Debug)]
 pub(crate) struct Encoded<T> {
     pub(crate) value: T,
-    encodings: [OnceLock<Bytes>; 2],
+    encodings: [OnceLock<Bytes>; 4],
 }
 
 impl<T> Encoded<T> {
@@ -70,9 +71,15 @@ impl<T> Encoded<T> {
         Self { value, encodings: Default::default() }
     }
 
-    /// The encoding for one wire, made now where nobody needed it before.
-    pub(crate) fn encoded(&self, wire: Wire, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
-        self.encodings[wire as usize].get_or_init(|| encode(&self.value))
+    /// The encoding for one wire, as it is seen, made now where nobody needed it before.
+    pub(crate) fn encoded(&self, wire: Wire, sight: Sight, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
+        let place = match (wire, sight) {
+            (Wire::Sse, Sight::Whole) => 0,
+            (Wire::Grpc, Sight::Whole) => 1,
+            (Wire::Sse, Sight::Masked) => 2,
+            (Wire::Grpc, Sight::Masked) => 3,
+        };
+        self.encodings[place].get_or_init(|| encode(&self.value))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     debugger::{Agent, Snapshot, agent::State, error::Error},
     event::{RunId, Seq},
     session::{Part, Position},
+    sight::Sight,
     store::{Encoded, Offset, Record},
 };
 
@@ -79,6 +80,7 @@ pub(crate) struct Subscribe {
     pub(crate) part: Part,
     /// Only the records of this run.
     pub(crate) run: Option<RunId>,
+    pub(crate) sight: Sight,
     /// The last place seen.
     pub(crate) resume: Option<ResumeToken>,
     pub(crate) pause_on_attach: bool,
@@ -105,6 +107,7 @@ pub(crate) struct Subscription {
     id: u64,
     part: Part,
     run: Option<RunId>,
+    sight: Sight,
     wake: watch::Receiver<()>,
     epoch: Arc<str>,
     /// The next offset to read; shared with the metrics.
@@ -146,6 +149,7 @@ impl Subscription {
             id,
             part: how.part,
             run: how.run,
+            sight: how.sight,
             wake,
             epoch,
             cursor,
@@ -156,6 +160,11 @@ impl Subscription {
             resumes,
             revision: None,
         })
+    }
+
+    /// What its reader sees of what it is told.
+    pub(crate) fn sight(&self) -> Sight {
+        self.sight
     }
 
     /// Waits for something to tell and adds it to `frames`. Says `false` when the stream is over.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{json, line, response, run};
 use crate::{
     proto::{self, EncodedFrame, events_response::Frame as WireFrame, json as shape},
+    sight::Sight,
     store::{Entry, Record, Wire},
     subscription::{Frame, ResumeToken},
 };
@@ -42,25 +43,26 @@ impl From<EncodedFrame> for EncodedFrames {
     }
 }
 
-/// A frame as gRPC sends it.
-pub(crate) fn grpc(frame: &Frame) -> EncodedFrames {
+/// A frame as gRPC sends it to whoever has such a sight.
+pub(crate) fn grpc(frame: &Frame, sight: Sight) -> EncodedFrames {
     let own = |frame, token: &ResumeToken| {
         EncodedFrame { shared: encode(frame, String::new()), resume_token: token.to_string() }.into()
     };
     match frame {
         Frame::Span(span) => {
-            let shared = span.encoded(Wire::Grpc, |span| {
+            let shared = span.encoded(Wire::Grpc, sight, |span| {
                 let mut bytes = Vec::with_capacity(span_capacity(&span.records));
                 for record in &span.records {
-                    grpc_record(record, &mut bytes);
+                    grpc_record(record, sight, &mut bytes);
                 }
                 bytes.into()
             });
             EncodedFrames { own: None, shared: shared.clone() }
         }
         Frame::State(snapshot, token) => {
-            let shared = snapshot
-                .encoded(Wire::Grpc, |snapshot| encode(WireFrame::State(response::state(snapshot)), String::new()));
+            let shared = snapshot.encoded(Wire::Grpc, Sight::Whole, |snapshot| {
+                encode(WireFrame::State(response::state(snapshot)), String::new())
+            });
             EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }.into()
         }
         Frame::Position(at, token) => {
@@ -78,17 +80,19 @@ fn encode(frame: WireFrame, resume_token: String) -> Bytes {
 /// A frame as SSE sends it: the lines, and the empty one that ends them.
 ///
 /// Everything in a frame is JSON on one line, or a token of hexadecimal digits: agent text cannot break out of it.
-pub(crate) fn sse(frame: &Frame) -> Bytes {
+pub(crate) fn sse(frame: &Frame, sight: Sight) -> Bytes {
     match frame {
         Frame::Span(span) => span
-            .encoded(Wire::Sse, |span| {
+            .encoded(Wire::Sse, sight, |span| {
                 let mut bytes = Vec::with_capacity(span_capacity(&span.records));
-                span.records.iter().for_each(|record| sse_record(record, &mut bytes));
+                span.records.iter().for_each(|record| sse_record(record, sight, &mut bytes));
                 bytes.into()
             })
             .clone(),
         Frame::State(snapshot, _) => snapshot
-            .encoded(Wire::Sse, |snapshot| lines(Some("state"), None, &shape::state(response::state(snapshot))))
+            .encoded(Wire::Sse, Sight::Whole, |snapshot| {
+                lines(Some("state"), None, &shape::state(response::state(snapshot)))
+            })
             .clone(),
         Frame::Position(at, _) => lines(None, None, &shape::Mark::Position { pos: at.position, total: at.total }),
         Frame::Cleared(token) => lines(None, Some(token), &shape::Mark::Clear),
@@ -101,7 +105,8 @@ fn span_capacity(records: &[Record]) -> usize {
     records.iter().map(|record| record.entry.bytes() + 256).sum()
 }
 
-fn grpc_record(record: &Record, into: &mut Vec<u8>) {
+fn grpc_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
+    let record = &sight.of(record);
     let frame = match &record.entry {
         Entry::Event(event) => WireFrame::Event(response::event(event)),
         Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
@@ -113,7 +118,8 @@ fn grpc_record(record: &Record, into: &mut Vec<u8>) {
     message.encode_raw(into);
 }
 
-fn sse_record(record: &Record, into: &mut Vec<u8>) {
+fn sse_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
+    let record = &sight.of(record);
     let token = ResumeToken::of(record);
     match &record.entry {
         Entry::Event(event) => {

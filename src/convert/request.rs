@@ -17,6 +17,7 @@ use crate::{
     },
     proto::{self, release_request::Action, trace_request},
     session::{Part, verb::Reach},
+    sight::Sight,
     subscription::{ResumeToken, Subscribe},
 };
 
@@ -184,6 +185,7 @@ pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subs
     let how = Subscribe {
         part,
         run: run_id(request.run_id.as_deref())?,
+        sight: Sight::Whole,
         resume,
         pause_on_attach: request.pause_on_attach.unwrap_or(true),
     };

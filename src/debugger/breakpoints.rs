@@ -12,6 +12,7 @@ use crate::{
         Change, Refusal,
         breakpoint::{Breakpoint, Spec, Subject},
     },
+    sight::Sight,
     store::Entry,
 };
 
@@ -72,12 +73,13 @@ impl Debugger {
     }
 
     /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
-    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec) -> Result<Tested, Error> {
+    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec, sight: Sight) -> Result<Tested, Error> {
         let began = Instant::now();
         let mut tested = Tested::default();
         let mut hits = 0;
         for record in self.records(id, None)? {
-            let Entry::Event(event) = &record.entry else { continue };
+            // Nobody finds out by conditions what they may not see.
+            let Entry::Event(event) = sight.of(&record).entry else { continue };
             // Breakpoints do not look at what breakpoints log.
             if event.by_breakpoint {
                 continue;
@@ -87,7 +89,7 @@ impl Debugger {
             }
             tested.examined += 1;
             // What fails at an event does not hit there, as it would not have live.
-            if !spec.fits(event) || !spec.condition_holds(&Subject::new(event, [spec])).unwrap_or(false) {
+            if !spec.fits(&event) || !spec.condition_holds(&Subject::new(&event, [spec])).unwrap_or(false) {
                 continue;
             }
             hits += 1;

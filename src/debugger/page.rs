@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     event::{MAX_PAYLOAD_BYTES, RunId},
+    sight::Sight,
     store::{Entry, Record},
     subscription::ResumeToken,
 };
@@ -45,5 +46,14 @@ impl Page {
             }
         }
         page
+    }
+
+    /// The page as it is seen.
+    pub(super) fn seen(mut self, sight: Sight) -> Self {
+        for (event, ended) in &mut self.events {
+            *event = sight.of(event);
+            *ended = ended.as_ref().map(|ended| sight.of(ended));
+        }
+        self
     }
 }

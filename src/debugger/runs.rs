@@ -19,6 +19,7 @@ use crate::{
         Forked, Refusal,
         fork::{self, plan::Plan},
     },
+    sight::Sight,
     store::{Entry, Record},
 };
 
@@ -62,8 +63,11 @@ impl Debugger {
     }
 
     /// Aligns two runs.
-    pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId) -> Result<Comparison, Error> {
-        let of_run = |run: &RunId| Ok::<_, Error>(history(self.records_of(id, run)?.into_iter()));
+    pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId, sight: Sight) -> Result<Comparison, Error> {
+        let of_run = |run: &RunId| {
+            let records = self.records_of(id, run)?;
+            Ok::<_, Error>(history(records.iter().map(|record| sight.of(record))))
+        };
         let (of_left, of_right) = (of_run(left)?, of_run(right)?);
         Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
     }

@@ -12,6 +12,7 @@ use crate::{
         Part,
         fixtures::{report, spec},
     },
+    sight::Sight,
     subscription::{Subscribe, Subscription},
     telemetry::Metrics,
 };
@@ -28,7 +29,7 @@ pub(crate) fn agent() -> AgentId {
 }
 
 pub(crate) fn subscribe(debugger: &Debugger, part: Part) -> Subscription {
-    let how = Subscribe { part, run: None, resume: None, pause_on_attach: true };
+    let how = Subscribe { part, run: None, sight: Sight::Whole, resume: None, pause_on_attach: true };
     debugger.subscribe(&agent(), how).expect("room")
 }
 

@@ -19,6 +19,7 @@ use crate::{
     convert::frame,
     grpc::{Caller, Service},
     proto::{self, name::Named},
+    sight::Sight,
     subscription::{Frame, ResumeToken, Subscription},
 };
 
@@ -139,7 +140,7 @@ impl Reader {
                     self.wrote = Instant::now();
                     self.framed = self.wrote;
                     break match more {
-                        true => join(&mut self.frames),
+                        true => join(&mut self.frames, subscription.sight()),
                         false => {
                             self.subscription = None;
                             BYE
@@ -169,13 +170,13 @@ impl Reader {
 }
 
 /// One write for all frames of a batch, which is bounded where it is read.
-fn join(frames: &mut Vec<Frame>) -> Bytes {
+fn join(frames: &mut Vec<Frame>, sight: Sight) -> Bytes {
     if let [only] = &frames[..] {
-        let bytes = frame::sse(only);
+        let bytes = frame::sse(only, sight);
         frames.clear();
         return bytes;
     }
-    let parts: Vec<_> = frames.drain(..).map(|next| frame::sse(&next)).collect();
+    let parts: Vec<_> = frames.drain(..).map(|next| frame::sse(&next, sight)).collect();
     let mut joined = Vec::with_capacity(parts.iter().map(Bytes::len).sum());
     for part in parts {
         joined.extend_from_slice(&part);

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 use tonic::{Code, metadata::MetadataValue, transport::Endpoint};
 
-use crate::support::{TestServer, trace_request};
+use crate::support::{TestServer, soon, trace_request};
 
 const STEP: &str = "/agent_debugger.v1.DebuggerService/Step";
 
@@ -200,4 +200,78 @@ async fn a_refusal_says_what_to_do_about_it() {
         server.answer(server.http.get(format!("{}/agents", server.url)).header("host", "evil.test")).await;
     assert_eq!(answer["reason"], json!("HOST"));
     assert!(answer["error"].as_str().unwrap().contains("--allowed-host"));
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_secret_whichever_way_they_look() {
+    const SECRET: &str = "s3cr3t";
+    let server = with_tokens().await;
+    let url = |path: &str| format!("{}/agent/a/debug/{path}", server.url);
+    let text = async |request: RequestBuilder, token: &str| {
+        let response = request.bearer_auth(token).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.text().await.unwrap()
+    };
+    let control = |body: serde_json::Value| server.http.post(url("release")).json(&body);
+    // Two runs, in each a step that is held and answered by hand.
+    let events = server.http.get(url("events")).bearer_auth(CONTROL).send().await.unwrap();
+    for (run, n) in [("left", 1), ("right", 2)] {
+        let body = json!({"type": "tool_call", "run_id": run, "accepts": ["fulfil"], "metadata": {"cookie": SECRET},
+            "data": {"password": SECRET, "n": n}});
+        let held = tokio::spawn(server.http.post(url("trace")).bearer_auth(INGEST).json(&body).send());
+        let answered = json!({"seq": n, "action": "fulfil", "data": {"api_key": SECRET}});
+        soon("the step is held", async {
+            let released = || control(answered.clone()).bearer_auth(CONTROL).send();
+            while released().await.unwrap().status() != StatusCode::OK {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let told = held.await.unwrap().unwrap().text().await.unwrap();
+        assert!(told.contains(SECRET), "the agent itself is told everything: {told}");
+    }
+    drop(events);
+
+    let condition = json!({"condition": format!("event.data.password == '{SECRET}'")});
+    let ways = || {
+        [
+            server.http.get(url("trace")),
+            server.http.get(url("compare?left=left&right=right")),
+            server.http.get(url("export?run_id=left")),
+        ]
+    };
+    for way in ways() {
+        let seen = text(way.try_clone().unwrap(), VIEW).await;
+        assert!(seen.contains("[masked: password]") || !seen.contains("password"), "{seen}");
+        assert!(!seen.contains(SECRET), "{seen}");
+        let whole = text(way, CONTROL).await;
+        assert_eq!(whole.contains(SECRET), !whole.contains("\"rows\""), "{whole}");
+    }
+    for (token, matched) in [(VIEW, 0), (CONTROL, 2)] {
+        let tested = text(server.http.post(url("breakpoints/test")).json(&condition), token).await;
+        assert!(tested.contains(&format!("\"matched\":{matched}")), "{tested}");
+        // The stream, to the second decision, over both wires.
+        let mut stream = server.http.get(url("events?mode=observe")).bearer_auth(token).send().await.unwrap();
+        let mut seen = String::new();
+        while seen.matches("event: decision").count() < 2 {
+            let piece = soon("the record comes", stream.chunk()).await.unwrap().expect("the stream goes on");
+            seen.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        assert_eq!(seen.contains(SECRET), token == CONTROL, "{seen}");
+        for kept in ["\"n\":2", "\"seq\":2"] {
+            assert!(seen.contains(kept), "{seen}");
+        }
+        let mut request = tonic::Request::new(proto::EventsRequest {
+            agent_id: "a".into(),
+            mode: proto::Mode::Observe.into(),
+            ..Default::default()
+        });
+        request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {token}")).unwrap());
+        let mut stream = server.grpc().await.events(request).await.unwrap().into_inner();
+        let mut seen = String::new();
+        while seen.matches("Decision(").count() < 2 {
+            seen.push_str(&format!("{:?}", soon("the record comes", stream.message()).await.unwrap()));
+        }
+        assert_eq!(seen.contains(SECRET), token == CONTROL, "{seen}");
+    }
 }

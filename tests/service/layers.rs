@@ -50,7 +50,7 @@ fn a_word_is_found_wherever_it_stands() {
 
 #[test]
 fn nothing_below_the_conversion_knows_a_transport() {
-    let below = ["compare", "content", "debugger", "event", "export", "session", "store", "subscription"];
+    let below = ["compare", "content", "debugger", "event", "export", "session", "sight", "store", "subscription"];
     assert_absent(&below, &["tonic", "axum", "prost", "http", "proto", "convert", "grpc", "gateway", "server"]);
 }
 

@@ -1,0 +1,102 @@
+//! How much of a record a reader sees: all of it, or, where a token lets them look and nothing else, what is left once
+//! secrets are masked. The record itself keeps everything: replays match what was said and answer with it.
+
+use std::sync::Arc;
+
+use crate::{
+    content::mask::{self, Masked},
+    event::{Decision, Ended, Event, MAX_PAYLOAD_BYTES, Payload},
+    store::{Entry, Record},
+};
+
+/// What stands for a payload that would be larger than any may be, once its many short secrets are masked.
+const TOO_LARGE: &str = r#"{"masked":"too large to be shown with its secrets masked"}"#;
+
+/// What a reader sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sight {
+    #[default]
+    Whole,
+    /// Secrets go by their key and by their look, as in a masked file.
+    Masked,
+}
+
+impl Sight {
+    /// A record as it is seen. Slow where that is masked: not to be called under a lock.
+    pub(crate) fn of(self, record: &Record) -> Record {
+        let entry = match (self, &record.entry) {
+            (Self::Whole, entry) => entry.clone(),
+            (Self::Masked, Entry::Event(whole)) => Entry::Event(Arc::new(event(whole))),
+            (Self::Masked, Entry::Ended(whole)) => Entry::Ended(Arc::new(ended(whole))),
+            // It says how many steps of which kind there are, and nothing that an agent said.
+            (Self::Masked, Entry::Forked(forked)) => Entry::Forked(forked.clone()),
+        };
+        Record { entry, ..record.clone() }
+    }
+}
+
+fn event(whole: &Event) -> Event {
+    let mut event = whole.clone();
+    event.data = payload(&event.data);
+    if let Some(metadata) = event.details.as_mut().and_then(|details| details.metadata.as_mut()) {
+        *metadata = payload(metadata);
+    }
+    if let Some(divergence) = event.replay.as_mut().and_then(|replay| replay.divergence.as_mut()) {
+        // Values without their keys around them cannot be judged.
+        divergence.fields.clear();
+    }
+    event
+}
+
+fn ended(whole: &Ended) -> Ended {
+    let mut ended = whole.clone();
+    ended.before = ended.before.as_ref().map(payload);
+    match &mut ended.decision {
+        Decision::Proceed => {}
+        Decision::Edit { data, .. } | Decision::Fulfil { data } => *data = data.as_ref().map(payload),
+        Decision::Fail { message, data } => {
+            *message = text(message);
+            *data = data.as_ref().map(payload);
+        }
+        Decision::Abort { reason } => *reason = text(reason),
+    }
+    ended
+}
+
+fn payload(whole: &Payload) -> Payload {
+    match mask::json(&whole.json, &mut Masked::new()) {
+        None => whole.clone(),
+        Some(json) if json.len() > MAX_PAYLOAD_BYTES => Payload { json: TOO_LARGE.into(), form: whole.form },
+        Some(json) => Payload { json: json.into(), form: whole.form },
+    }
+}
+
+fn text(whole: &str) -> Box<str> {
+    mask::text(whole, &mut Masked::new()).map_or_else(|| whole.into(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Seq, session::fixtures, store::Offset};
+
+    fn seen(json: &str) -> String {
+        let entry = Entry::Event(Arc::new(fixtures::event(Seq(1), json)));
+        let record = Record { offset: Offset(1), epoch: "e".into(), entry };
+        let Entry::Event(event) = Sight::Masked.of(&record).entry else { panic!("an event") };
+        event.data.json.to_string()
+    }
+
+    #[test]
+    fn what_has_no_secret_is_seen_as_it_is() {
+        assert_eq!(seen(r#"{ "n" : 1.50 }"#), r#"{ "n" : 1.50 }"#);
+        assert_eq!(seen(r#"{"token":"t"}"#), r#"{"token":"[masked: token]"}"#);
+    }
+
+    #[test]
+    fn nothing_outgrows_a_message_by_being_masked() {
+        let many = format!("{{{}\"n\":1}}", r#""token":"t","#.repeat(MAX_PAYLOAD_BYTES / 13));
+        assert!(many.len() <= MAX_PAYLOAD_BYTES);
+        assert_eq!(seen(&many), TOO_LARGE);
+    }
+}
