@@ -223,11 +223,13 @@ fn vacant(state: &State, run: &RunId) -> Result<(), Error> {
 
 /// A run id that no run of this agent has.
 fn new_run(state: &State) -> Result<RunId, Error> {
+    // Without randomness, the number of an event tells forks apart; where it is taken, the next one is tried.
+    let mut number = getrandom::u32().unwrap_or(state.session.next().0 as u32);
     loop {
-        let random = getrandom::u32().unwrap_or(state.session.next().0 as u32);
-        let run = RunId::parse(&format!("fork-{random:08x}")).map_err(|problem| Error::invalid("run_id", problem))?;
+        let run = RunId::parse(&format!("fork-{number:08x}")).map_err(|problem| Error::invalid("run_id", problem))?;
         if vacant(state, &run).is_ok() {
             return Ok(run);
         }
+        number = number.wrapping_add(1);
     }
 }
