@@ -1,6 +1,8 @@
 //! A Trace: numbering the event, finding its node, and whether it is held.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::BuildHasher, sync::Arc, time::Duration};
+
+use foldhash::fast::FixedState;
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
@@ -275,17 +277,7 @@ impl Run {
 /// Equal for equal type, name and data, as the agent wrote them. Of the agent's own texts and for its own count, so
 /// that it need not withstand anybody; of every opening event, so that it has to be quick.
 fn likeness(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
-    let add = |hash: u64, text: &str| {
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
-        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte)));
-        mix(hash, text.len() as u64)
-    };
-    let hash = name.map_or(mix(FACTOR, kind as u64), |name| add(mix(!FACTOR, kind as u64), name));
-    let hash = add(hash, &data.json);
-    hash ^ (hash >> 32)
+    FixedState::default().hash_one((kind, name, &*data.json))
 }
 
 /// The node of an opening event that named none.
