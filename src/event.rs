@@ -434,6 +434,14 @@ impl Decision {
             Self::Abort { .. } => Some(Verb::Abort),
         }
     }
+
+    /// The payload that it brings.
+    pub(crate) fn data(&self) -> Option<&Payload> {
+        match self {
+            Self::Edit { data, .. } | Self::Fulfil { data } | Self::Fail { data, .. } => data.as_ref(),
+            Self::Proceed | Self::Abort { .. } => None,
+        }
+    }
 }
 
 /// Why a Trace was answered.
@@ -500,11 +508,7 @@ pub(crate) struct Ended {
 impl Ended {
     /// What it counts against the byte limits: a flat charge, and the data that it decided on.
     pub(crate) fn bytes(&self) -> usize {
-        let data = match &self.decision {
-            Decision::Edit { data, .. } | Decision::Fulfil { data } | Decision::Fail { data, .. } => data.as_ref(),
-            Decision::Proceed | Decision::Abort { .. } => None,
-        };
-        EVENT_OVERHEAD_BYTES + data.map_or(0, |data| data.json.len())
+        EVENT_OVERHEAD_BYTES + self.decision.data().map_or(0, |data| data.json.len())
     }
 }
 

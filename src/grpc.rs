@@ -111,9 +111,9 @@ impl Service {
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let run = run::run("run_id", &request.run_id)?;
-        let mask = request.mask || sight == Sight::Masked;
+        let sight = if request.mask { Sight::Masked } else { sight };
         audit("export", &actor, agent.as_str(), None);
-        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, mask)).await?;
+        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, sight)).await?;
         Ok(written(writer, place, STALL_LIMIT))
     }
 

@@ -17,62 +17,89 @@ const TOO_LARGE: &str = r#"{"masked":"too large to be shown with its secrets mas
 pub(crate) enum Sight {
     #[default]
     Whole,
-    /// Secrets go by their key and by their look, as in a masked file.
+    /// Secrets go by their key and by their look.
     Masked,
 }
 
 impl Sight {
-    /// A record as it is seen. Slow where that is masked: not to be called under a lock.
-    pub(crate) fn of(self, record: &Record) -> Record {
-        let entry = match (self, &record.entry) {
-            (Self::Whole, entry) => entry.clone(),
-            (Self::Masked, Entry::Event(whole)) => Entry::Event(Arc::new(event(whole))),
-            (Self::Masked, Entry::Ended(whole)) => Entry::Ended(Arc::new(ended(whole))),
-            // It says how many steps of which kind there are, and nothing that an agent said.
-            (Self::Masked, Entry::Forked(forked)) => Entry::Forked(forked.clone()),
-        };
-        Record { entry, ..record.clone() }
+    /// A record as it is seen in a message. Slow where that is masked: not to be called under a lock.
+    pub(crate) fn of(self, record: Record) -> Record {
+        self.masking(record, &mut Masker { found: &mut Masked::new(), most: MAX_PAYLOAD_BYTES })
     }
-}
 
-fn event(whole: &Event) -> Event {
-    let mut event = whole.clone();
-    event.data = payload(&event.data);
-    if let Some(metadata) = event.details.as_mut().and_then(|details| details.metadata.as_mut()) {
-        *metadata = payload(metadata);
-    }
-    if let Some(divergence) = event.replay.as_mut().and_then(|replay| replay.divergence.as_mut()) {
-        // Values without their keys around them cannot be judged.
-        divergence.fields.clear();
-    }
-    event
-}
-
-fn ended(whole: &Ended) -> Ended {
-    let mut ended = whole.clone();
-    ended.before = ended.before.as_ref().map(payload);
-    match &mut ended.decision {
-        Decision::Proceed => {}
-        Decision::Edit { data, .. } | Decision::Fulfil { data } => *data = data.as_ref().map(payload),
-        Decision::Fail { message, data } => {
-            *message = text(message);
-            *data = data.as_ref().map(payload);
+    /// The same for an event.
+    pub(crate) fn of_event(self, event: &Arc<Event>) -> Arc<Event> {
+        match self {
+            Self::Whole => event.clone(),
+            Self::Masked => Arc::new(Masker { found: &mut Masked::new(), most: MAX_PAYLOAD_BYTES }.event(event)),
         }
-        Decision::Abort { reason } => *reason = text(reason),
     }
-    ended
+
+    /// A record as it stands in a file, which has no largest message, and counts what is masked.
+    pub(crate) fn in_file(self, record: Record, found: &mut Masked) -> Record {
+        self.masking(record, &mut Masker { found, most: usize::MAX })
+    }
+
+    fn masking(self, record: Record, masker: &mut Masker<'_>) -> Record {
+        let entry = match (self, &record.entry) {
+            // A fork says how many steps of which kind there are, and nothing that an agent said.
+            (Self::Whole, _) | (Self::Masked, Entry::Forked(_)) => return record,
+            (Self::Masked, Entry::Event(whole)) => Entry::Event(Arc::new(masker.event(whole))),
+            (Self::Masked, Entry::Ended(whole)) => Entry::Ended(Arc::new(masker.ended(whole))),
+        };
+        Record { entry, ..record }
+    }
 }
 
-fn payload(whole: &Payload) -> Payload {
-    match mask::json(&whole.json, &mut Masked::new()) {
-        None => whole.clone(),
-        Some(json) if json.len() > MAX_PAYLOAD_BYTES => Payload { json: TOO_LARGE.into(), form: whole.form },
-        Some(json) => Payload { json: json.into(), form: whole.form },
-    }
+/// The one list of what may hold a secret.
+struct Masker<'a> {
+    found: &'a mut Masked,
+    /// The largest payload, in bytes.
+    most: usize,
 }
 
-fn text(whole: &str) -> Box<str> {
-    mask::text(whole, &mut Masked::new()).map_or_else(|| whole.into(), Into::into)
+impl Masker<'_> {
+    fn event(&mut self, whole: &Event) -> Event {
+        let mut event = whole.clone();
+        event.data = self.payload(&event.data);
+        if let Some(metadata) = event.details.as_mut().and_then(|details| details.metadata.as_mut()) {
+            *metadata = self.payload(metadata);
+        }
+        if let Some(divergence) = event.replay.as_mut().and_then(|replay| replay.divergence.as_mut()) {
+            // Values without their keys around them cannot be judged.
+            divergence.fields.clear();
+        }
+        event
+    }
+
+    fn ended(&mut self, whole: &Ended) -> Ended {
+        let mut ended = whole.clone();
+        match &mut ended.decision {
+            Decision::Proceed => {}
+            Decision::Edit { data, .. } | Decision::Fulfil { data } => {
+                *data = data.as_ref().map(|data| self.payload(data))
+            }
+            Decision::Fail { message, data } => {
+                *message = self.text(message);
+                *data = data.as_ref().map(|data| self.payload(data));
+            }
+            Decision::Abort { reason } => *reason = self.text(reason),
+        }
+        ended.before = ended.before.as_ref().map(|before| self.payload(before));
+        ended
+    }
+
+    fn payload(&mut self, whole: &Payload) -> Payload {
+        match mask::json(&whole.json, self.found) {
+            None => whole.clone(),
+            Some(json) if json.len() > self.most => Payload { json: TOO_LARGE.into(), form: whole.form },
+            Some(json) => Payload { json: json.into(), form: whole.form },
+        }
+    }
+
+    fn text(&mut self, whole: &str) -> Box<str> {
+        mask::text(whole, self.found).map_or_else(|| whole.into(), Into::into)
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +110,7 @@ mod tests {
     fn seen(json: &str) -> String {
         let entry = Entry::Event(Arc::new(fixtures::event(Seq(1), json)));
         let record = Record { offset: Offset(1), epoch: "e".into(), entry };
-        let Entry::Event(event) = Sight::Masked.of(&record).entry else { panic!("an event") };
+        let Entry::Event(event) = Sight::Masked.of(record).entry else { panic!("an event") };
         event.data.json.to_string()
     }
 

@@ -106,7 +106,7 @@ fn span_capacity(records: &[Record]) -> usize {
 }
 
 fn grpc_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
-    let record = &sight.of(record);
+    let record = &sight.of(record.clone());
     let frame = match &record.entry {
         Entry::Event(event) => WireFrame::Event(response::event(event)),
         Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
@@ -119,7 +119,7 @@ fn grpc_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
 }
 
 fn sse_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
-    let record = &sight.of(record);
+    let record = &sight.of(record.clone());
     let token = ResumeToken::of(record);
     match &record.entry {
         Entry::Event(event) => {

@@ -78,8 +78,7 @@ impl Debugger {
         let mut tested = Tested::default();
         let mut hits = 0;
         for record in self.records(id, None)? {
-            // Nobody finds out by conditions what they may not see.
-            let Entry::Event(event) = sight.of(&record).entry else { continue };
+            let Entry::Event(event) = &record.entry else { continue };
             // Breakpoints do not look at what breakpoints log.
             if event.by_breakpoint {
                 continue;
@@ -88,8 +87,13 @@ impl Debugger {
                 return Err(Error::TooExpensive(TEST_BUDGET));
             }
             tested.examined += 1;
+            if !spec.fits(event) {
+                continue;
+            }
+            // Nobody finds out by conditions what they may not see.
+            let event = sight.of_event(event);
             // What fails at an event does not hit there, as it would not have live.
-            if !spec.fits(&event) || !spec.condition_holds(&Subject::new(&event, [spec])).unwrap_or(false) {
+            if !spec.condition_holds(&Subject::new(&event, [spec])).unwrap_or(false) {
                 continue;
             }
             hits += 1;

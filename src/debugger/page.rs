@@ -49,11 +49,8 @@ impl Page {
     }
 
     /// The page as it is seen.
-    pub(super) fn seen(mut self, sight: Sight) -> Self {
-        for (event, ended) in &mut self.events {
-            *event = sight.of(event);
-            *ended = ended.as_ref().map(|ended| sight.of(ended));
-        }
-        self
+    pub(super) fn seen(self, sight: Sight) -> Self {
+        let seen = |(event, ended): (_, Option<_>)| (sight.of(event), ended.map(|ended| sight.of(ended)));
+        Self { events: self.events.into_iter().map(seen).collect(), ..self }
     }
 }

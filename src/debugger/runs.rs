@@ -66,7 +66,7 @@ impl Debugger {
     pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId, sight: Sight) -> Result<Comparison, Error> {
         let of_run = |run: &RunId| {
             let records = self.records_of(id, run)?;
-            Ok::<_, Error>(history(records.iter().map(|record| sight.of(record))))
+            Ok::<_, Error>(history(records.into_iter().map(|record| sight.of(record))))
         };
         let (of_left, of_right) = (of_run(left)?, of_run(right)?);
         Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
@@ -78,13 +78,13 @@ impl Debugger {
         &self,
         id: &AgentId,
         run: &RunId,
-        mask: bool,
+        sight: Sight,
     ) -> Result<(Writer, OwnedSemaphorePermit), Error> {
         let place = self.0.exports.clone().try_acquire_owned().map_err(|_| Error::TooManyExports(MAX_EXPORTS))?;
         let records = self.records_of(id, run)?;
         let view = self.with_known(id, |_, state| state.session.run_view(run)).flatten();
         let view = view.ok_or_else(|| Refusal::NoRun(run.clone()))?;
-        Ok((Writer::new(view, records, mask), place))
+        Ok((Writer::new(view, records, sight), place))
     }
 
     /// The run that the fork point belongs to.

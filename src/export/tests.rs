@@ -18,6 +18,7 @@ use crate::{
         Change, Imported, RunView, Session,
         fixtures::{Driver, everything, report, run_id},
     },
+    sight::Sight,
     store::{Entry, Offset, Record},
 };
 
@@ -118,11 +119,11 @@ pub(crate) fn writer(events: usize) -> Writer {
         let json = format!(r#"{{"text":"{}"}}"#, "x".repeat(100));
         driver.trace(Report { data: payload(&json, Form::Json), ..report(EventType::Log, "r") });
     }
-    Writer::new(view("r", None), records(driver.events.into_iter().map(Entry::Event).collect()), false)
+    Writer::new(view("r", None), records(driver.events.into_iter().map(Entry::Event).collect()), Sight::Whole)
 }
 
-fn write(run: RunView, entries: Vec<Entry>, mask: bool) -> Vec<u8> {
-    Writer::new(run, records(entries), mask).flatten().collect()
+fn write(run: RunView, entries: Vec<Entry>, sight: Sight) -> Vec<u8> {
+    Writer::new(run, records(entries), sight).flatten().collect()
 }
 
 fn read(file: &[u8], room: Room) -> Result<Read, Damage> {
@@ -149,14 +150,14 @@ fn take_in(file: &[u8]) -> (RunView, Vec<Entry>) {
 
 fn sample() -> Vec<u8> {
     let from = Ancestry { run_id: run_id("source"), seq: Some(Seq(9)), ordinal: 4 };
-    write(RunView { ancestry: Some(from), ..view("r", None) }, everything_there_is(), false)
+    write(RunView { ancestry: Some(from), ..view("r", None) }, everything_there_is(), Sight::Whole)
 }
 
 #[test]
 fn what_was_read_is_written_byte_for_byte() {
     let first = sample();
     let (run, entries) = take_in(&first);
-    let second = write(run, entries, false);
+    let second = write(run, entries, Sight::Whole);
     assert_eq!(String::from_utf8_lossy(&second), String::from_utf8_lossy(&first));
     // Numbers stay as they were spelled.
     assert!(String::from_utf8_lossy(&first).contains(r#""n":12345678901234567890123,"dup":1,"dup":2"#));
@@ -165,7 +166,7 @@ fn what_was_read_is_written_byte_for_byte() {
 
 #[test]
 fn a_run_without_events_is_no_file() {
-    let file = write(view("", None), Vec::new(), false);
+    let file = write(view("", None), Vec::new(), Sight::Whole);
     assert_eq!(read(&file, ROOM).expect_err("nothing would show it").to_string(), "line 1: events must be at least 1");
 }
 
@@ -175,13 +176,13 @@ fn a_masked_file_says_so_and_says_it_again() {
     let data = payload(r#"{"api_key":"k","text":"Bearer abcdefghijklmnopqrst"}"#, Form::Json);
     driver.trace(Report { data, ..report(EventType::Prompt, "r") });
     let entries = |driver: &Driver| driver.events.iter().cloned().map(Entry::Event).collect::<Vec<_>>();
-    let masked = write(view("r", None), entries(&driver), true);
+    let masked = write(view("r", None), entries(&driver), Sight::Masked);
     let text = String::from_utf8(masked.clone()).expect("text");
     assert!(!text.contains("\"k\"") && !text.contains("abcdefgh"), "{text}");
     let (run, entries) = take_in(&masked);
     let expected = Masked::from([("api_key".into(), 1), ("authorization".into(), 1)]);
     assert_eq!(run.imported.as_ref().and_then(|file| file.masked.clone()), Some(expected));
-    assert_eq!(write(run, entries, false), masked);
+    assert_eq!(write(run, entries, Sight::Whole), masked);
 }
 
 #[test]

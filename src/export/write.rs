@@ -1,6 +1,6 @@
 //! Writing the file: piece by piece, from records that are shared with the log and not copied.
 
-use std::{borrow::Cow, collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -11,9 +11,10 @@ use super::format::{
     Seconds, VERSION,
 };
 use crate::{
-    content::mask::{self, Masked},
+    content::mask::Masked,
     event::{Decision, Details, Ended, Event, Form, Payload, Seq},
     session::RunView,
+    sight::Sight,
     store::{Entry, Record},
 };
 
@@ -28,7 +29,7 @@ pub(crate) struct Writer {
     /// Which event of the run each one is, from 1.
     ordinals: HashMap<Seq, u64>,
     counts: Counts,
-    mask: bool,
+    sight: Sight,
     sha: Sha256,
     part: Part,
 }
@@ -52,35 +53,27 @@ struct Counts {
 
 impl Writer {
     /// Looks at all records once, for the manifest: slow for a large run, and slower with masking.
-    pub(crate) fn new(run: RunView, mut records: Vec<Record>, mask: bool) -> Self {
+    pub(crate) fn new(run: RunView, mut records: Vec<Record>, sight: Sight) -> Self {
         let mut ordinals = HashMap::new();
         let mut counts = Counts::default();
-        let mut masker = Masker { on: mask, masked: Masked::new() };
         records.retain(|record| match &record.entry {
             Entry::Event(event) => {
                 counts.events += 1;
                 counts.truncated |= counts.events == 1 && event.context.run_events > 1;
                 ordinals.insert(event.seq, counts.events);
-                let metadata = event.details.as_ref().and_then(|details| details.metadata.as_ref());
-                for payload in [Some(&event.data), metadata].into_iter().flatten() {
-                    counts.bytes += masker.json(payload).len() as u64;
-                }
                 true
             }
             // What was decided on a trimmed event has nothing to belong to.
             Entry::Ended(ended) if ordinals.contains_key(&ended.seq) => {
                 counts.decisions += 1;
-                for payload in [decided(&ended.decision), ended.before.as_ref()].into_iter().flatten() {
-                    counts.bytes += masker.json(payload).len() as u64;
-                }
-                if let Some(text) = said(&ended.decision) {
-                    masker.text(text);
-                }
                 true
             }
             Entry::Ended(_) | Entry::Forked(_) => false,
         });
-        counts.masked = masker.masked;
+        for record in &records {
+            let seen = sight.in_file(record.clone(), &mut counts.masked);
+            counts.bytes += payloads(&seen.entry).map(|payload| payload.json.len() as u64).sum::<u64>();
+        }
         // A run that was masked before it was imported says so again.
         if let Some(masked) = run.imported.as_ref().and_then(|file| file.masked.as_ref()) {
             for (rule, count) in masked {
@@ -89,7 +82,7 @@ impl Writer {
             }
         }
         let part = Part::Manifest;
-        Self { run, records: records.into_iter(), ordinals, counts, mask, sha: Sha256::new(), part }
+        Self { run, records: records.into_iter(), ordinals, counts, sight, sha: Sha256::new(), part }
     }
 
     fn line(&mut self, line: &Line<'_>, piece: &mut Vec<u8>) {
@@ -102,7 +95,7 @@ impl Writer {
 
     fn manifest(&mut self, piece: &mut Vec<u8>) {
         let imported = self.run.imported.clone();
-        let is_masked = self.mask || imported.as_ref().is_some_and(|file| file.masked.is_some());
+        let is_masked = self.sight == Sight::Masked || imported.as_ref().is_some_and(|file| file.masked.is_some());
         let run_id = self.run.run_id.clone();
         let ancestry = self.run.ancestry.clone();
         let counts = std::mem::take(&mut self.counts);
@@ -122,30 +115,17 @@ impl Writer {
         self.line(&Line::Manifest(manifest), piece);
     }
 
-    fn record(&mut self, record: &Record, piece: &mut Vec<u8>) {
-        let mut masker = Masker { on: self.mask, masked: Masked::new() };
-        match &record.entry {
+    fn record(&mut self, record: Record, piece: &mut Vec<u8>) {
+        match &self.sight.in_file(record, &mut Masked::new()).entry {
             Entry::Event(event) => {
                 let Some(ordinal) = self.ordinals.get(&event.seq).copied() else { return };
-                let data = masker.raw(&event.data);
-                let metadata = event.details.as_ref().and_then(|details| details.metadata.as_ref());
-                let metadata = metadata.map(|metadata| (form(metadata), masker.raw(metadata)));
-                if let Some(data) = data.as_deref() {
-                    let metadata = metadata.as_ref().and_then(|(form, raw)| Some((*form, raw.as_deref()?)));
-                    let line = event_line(event, ordinal, data, metadata, self.mask);
+                if let Some(line) = event_line(event, ordinal) {
                     self.line(&Line::Event(Box::new(line)), piece);
                 }
             }
             Entry::Ended(ended) => {
                 let Some(ordinal) = self.ordinals.get(&ended.seq).copied() else { return };
-                let data = decided(&ended.decision).map(|data| (form(data), masker.raw(data)));
-                let before = ended.before.as_ref().map(|before| (form(before), masker.raw(before)));
-                let mut line = decision_line(ended, ordinal, &mut masker);
-                line.form = data.as_ref().map(|(form, _)| (*form).into());
-                line.data = data.as_ref().and_then(|(_, raw)| raw.as_deref());
-                line.before_form = before.as_ref().map(|(form, _)| (*form).into());
-                line.before = before.as_ref().and_then(|(_, raw)| raw.as_deref());
-                self.line(&Line::Decision(Box::new(line)), piece);
+                self.line(&Line::Decision(Box::new(decision_line(ended, ordinal))), piece);
             }
             Entry::Forked(_) => {}
         }
@@ -167,7 +147,7 @@ impl Iterator for Writer {
         }
         while piece.len() < PIECE_BYTES {
             match self.records.next() {
-                Some(record) => self.record(&record, &mut piece),
+                Some(record) => self.record(record, &mut piece),
                 None => {
                     let mut sha256 = String::with_capacity(64);
                     for byte in self.sha.clone().finalize() {
@@ -183,29 +163,22 @@ impl Iterator for Writer {
     }
 }
 
-/// Masks where it is asked to, and counts.
-struct Masker {
-    on: bool,
-    masked: Masked,
+/// What an entry holds of JSON.
+fn payloads(entry: &Entry) -> impl Iterator<Item = &Payload> {
+    let (one, other) = match entry {
+        Entry::Event(event) => (Some(&event.data), metadata(event)),
+        Entry::Ended(ended) => (ended.decision.data(), ended.before.as_ref()),
+        Entry::Forked(_) => (None, None),
+    };
+    one.into_iter().chain(other)
 }
 
-impl Masker {
-    fn json<'a>(&mut self, payload: &'a Payload) -> Cow<'a, str> {
-        let masked = if self.on { mask::json(&payload.json, &mut self.masked) } else { None };
-        masked.map_or(Cow::Borrowed(&*payload.json), Cow::Owned)
-    }
+fn metadata(event: &Event) -> Option<&Payload> {
+    event.details.as_ref()?.metadata.as_ref()
+}
 
-    fn raw<'a>(&mut self, payload: &'a Payload) -> Option<Cow<'a, RawValue>> {
-        match self.json(payload) {
-            Cow::Borrowed(json) => serde_json::from_str(json).ok().map(Cow::Borrowed),
-            Cow::Owned(json) => RawValue::from_string(json).ok().map(Cow::Owned),
-        }
-    }
-
-    fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
-        let masked = if self.on { mask::text(text, &mut self.masked) } else { None };
-        masked.map_or(Cow::Borrowed(text), Cow::Owned)
-    }
+fn raw(payload: &Payload) -> Option<&RawValue> {
+    serde_json::from_str(&payload.json).ok()
 }
 
 fn form(payload: &Payload) -> &'static str {
@@ -215,32 +188,14 @@ fn form(payload: &Payload) -> &'static str {
     }
 }
 
-fn decided(decision: &Decision) -> Option<&Payload> {
-    match decision {
-        Decision::Edit { data, .. } | Decision::Fulfil { data } | Decision::Fail { data, .. } => data.as_ref(),
-        Decision::Proceed | Decision::Abort { .. } => None,
-    }
-}
-
-fn said(decision: &Decision) -> Option<&str> {
-    match decision {
-        Decision::Fail { message: text, .. } | Decision::Abort { reason: text } => Some(text),
-        Decision::Proceed | Decision::Edit { .. } | Decision::Fulfil { .. } => None,
-    }
-}
-
-fn event_line<'a>(
-    event: &'a Event,
-    ordinal: u64,
-    data: &'a RawValue,
-    metadata: Option<(&'static str, &'a RawValue)>,
-    mask: bool,
-) -> EventLine<'a> {
+/// An event as a line; nothing where its data is not JSON.
+fn event_line(event: &Event, ordinal: u64) -> Option<EventLine<'_>> {
     static NONE: std::sync::LazyLock<Details> = std::sync::LazyLock::new(Details::default);
     let details = event.details.as_deref().unwrap_or(&NONE);
     let at = &event.context;
+    let metadata = metadata(event).and_then(|metadata| Some((form(metadata), raw(metadata)?)));
     let divergence = event.replay.as_ref().and_then(|replay| replay.divergence.as_ref());
-    EventLine {
+    Some(EventLine {
         ordinal,
         at: Seconds(event.at.0),
         r#type: event.kind.name().into(),
@@ -265,8 +220,7 @@ fn event_line<'a>(
         origin: event.origin.name().into(),
         divergence: divergence.map(|divergence| DivergenceLine {
             reason: (&*divergence.reason).into(),
-            // Values without their keys around them cannot be judged: a masked file has none of them.
-            fields: divergence.fields.iter().filter(|_| !mask).map(field_line).collect(),
+            fields: divergence.fields.iter().map(field_line).collect(),
         }),
         context: Context {
             depth: at.depth,
@@ -276,23 +230,23 @@ fn event_line<'a>(
             run_elapsed_ms: at.run_elapsed_ms,
         },
         form: form(&event.data).into(),
-        data,
+        data: raw(&event.data)?,
         metadata_form: metadata.map(|(form, _)| form.into()),
         metadata: metadata.map(|(_, metadata)| metadata),
-    }
+    })
 }
 
 fn field_line(field: &crate::content::difference::Field) -> FieldLine<'_> {
     FieldLine { path: (&*field.path).into(), left: (&*field.left).into(), right: (&*field.right).into() }
 }
 
-/// All of a decision but its payloads.
-fn decision_line<'a>(ended: &'a Ended, ordinal: u64, masker: &mut Masker) -> DecisionLine<'a> {
-    let text = said(&ended.decision).map(|text| masker.text(text));
+fn decision_line(ended: &Ended, ordinal: u64) -> DecisionLine<'_> {
     let (message, reason) = match &ended.decision {
-        Decision::Fail { .. } => (text, None),
-        _ => (None, text),
+        Decision::Fail { message, .. } => (Some((&**message).into()), None),
+        Decision::Abort { reason } => (None, Some((&**reason).into())),
+        Decision::Proceed | Decision::Edit { .. } | Decision::Fulfil { .. } => (None, None),
     };
+    let (data, before) = (ended.decision.data(), ended.before.as_ref());
     DecisionLine {
         ordinal,
         at: Seconds(ended.at.0),
@@ -306,9 +260,9 @@ fn decision_line<'a>(ended: &'a Ended, ordinal: u64, masker: &mut Masker) -> Dec
         },
         message,
         reason,
-        form: None,
-        data: None,
-        before_form: None,
-        before: None,
+        form: data.map(|data| form(data).into()),
+        data: data.and_then(raw),
+        before_form: before.map(|before| form(before).into()),
+        before: before.and_then(raw),
     }
 }
