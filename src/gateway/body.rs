@@ -1,12 +1,13 @@
 //! The JSON bodies of requests, and how they are read: every error names the field.
 
-use std::{borrow::Cow, future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{borrow::Cow, pin::pin, time::Duration};
 
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
     extract::{FromRequest, Request},
 };
+use futures_util::FutureExt;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -368,8 +369,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> Unread for B {}
 pub(crate) async fn whole(body: impl Unread) -> Result<Bytes, Failure> {
     let mut read = pin!(collect(body));
     // Nearly every body is there already: time is taken only for one that is not.
-    let there = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
-    if let Poll::Ready(read) = there {
+    if let Some(read) = read.as_mut().now_or_never() {
         return read;
     }
     match tokio::time::timeout(BODY_LIMIT, read).await {

@@ -27,8 +27,8 @@ macro_rules! named {
 
             fn from_json_name(name: &str) -> Option<Self> {
                 // What is 0 is unspecified, and has no name in JSON.
-                let values = (1..).map_while(|number| Self::try_from(number).ok());
-                values.into_iter().find(|value| is_lower_case_of(name, value.as_str_name().strip_prefix($prefix)))
+                let mut values = (1..).map_while(|number| Self::try_from(number).ok());
+                values.find(|value| is_lower_case_of(name, value.as_str_name().strip_prefix($prefix)))
             }
         }
     )*};

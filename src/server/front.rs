@@ -76,7 +76,7 @@ impl Front {
             Some(_) => Some(Rpc::TRACE),
             None => rpc(request.method(), request.uri().path()),
         };
-        let began = rpc.map(|_| Instant::now());
+        let began = rpc.map(|rpc| (rpc, Instant::now()));
         let admitted = front.guard.admit(&request);
         let scopes = *admitted.as_ref().unwrap_or(&Scopes::NONE);
         let caller = Caller { peer: Some(peer), scopes };
@@ -96,7 +96,7 @@ impl Front {
                 }
             }
         };
-        if let Some((rpc, began)) = rpc.zip(began) {
+        if let Some((rpc, began)) = began {
             front.metrics.rpc_took(rpc, began.elapsed());
         }
         Ok(response)
