@@ -9,24 +9,17 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { readFile, writeFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { Agent, open, shows, startBrowser, startServer, until } from "./harness.mjs";
+import { after, test } from "node:test";
+import { browser, server } from "./fixture.mjs";
+import { Agent, open, shows, until } from "./harness.mjs";
 
 const KEPT = 10_000;
 const PER_SECOND = 500;
 const PAGE = new URL("../../docs/page.md", import.meta.url);
 const print = process.env.FIGURES === "1";
 const figures = [];
-let server;
-let browser;
 
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
 after(async () => {
-  await browser?.close();
-  await server?.stop();
   if (print) await report();
 });
 
