@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::create_dir_all(&server)?;
     tonic_prost_build::configure()
         .build_client(false)
-        .codec_path("crate::grpc::codec::MessageCodec")
+        .codec_path("crate::api::grpc::codec::MessageCodec")
         .out_dir(server)
         .extern_path(PACKAGE, "crate::proto")
         .extern_path(format!("{PACKAGE}.EventsResponse"), "crate::proto::EncodedFrame")

@@ -6,50 +6,42 @@
 //!
 //! Locks: the registry's, then one agent's; never the other way, never two agents', none across an await.
 
-pub(crate) mod agent;
 pub(crate) mod breakpoints;
-pub(crate) mod error;
 mod page;
 mod records;
 pub(crate) mod runs;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod waiter;
 
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
-use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
-use self::{
-    agent::State,
-    error::Error,
-    waiter::{Patience, Waiter},
-};
-pub(crate) use self::{
-    agent::{Agent, Snapshot},
-    page::Page,
-};
+pub(crate) use self::page::Page;
 use crate::{
+    agent::{
+        Agent, State,
+        shared::Shared,
+        snapshot::Status,
+        subscription::{Subscribe, Subscription},
+        waiter::{Patience, Waiter},
+    },
     config::Limits,
-    event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq, Timestamp},
-    session::{Change, Known, Position, Refusal, RunView, fork::plan::Plan, trace::Reported, verb::Reach},
-    sight::Sight,
-    subscription::{ResumeToken, Subscribe, Subscription},
+    error::Error,
+    event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq},
+    masking::Sight,
+    session::{Change, Known, Position, Refusal, control::Reach, fork::plan::Plan, trace::Reported},
+    store::token::ResumeToken,
     telemetry::Metrics,
 };
 
-/// How long a hold with a `request_id` outlives its caller.
-pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(10);
 /// The runs that a status names at most.
 pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
 
@@ -60,30 +52,19 @@ const MAX_EXPORTS: usize = 16;
 
 /// The handle. Clones share everything.
 #[derive(Clone)]
-pub(crate) struct Debugger(Arc<Shared>);
+pub(crate) struct Debugger(Arc<Inner>);
 
 /// The agents by id: by a quick hash with a seed of its own.
 type Agents = HashMap<AgentId, Arc<Agent>, RandomState>;
 
-/// What all agents share.
-pub(crate) struct Shared {
-    pub(crate) limits: Limits,
-    pub(crate) metrics: Arc<Metrics>,
+/// What the clones of the handle share.
+pub(crate) struct Inner {
+    shared: Arc<Shared>,
     agents: RwLock<Agents>,
-    /// Traces that wait, in all.
-    holds: AtomicUsize,
-    /// Bytes retained, in all.
-    bytes: AtomicUsize,
     /// Places for files that are read.
     imports: Arc<Semaphore>,
     /// Places for files that are written.
     exports: Arc<Semaphore>,
-    /// Bytes of the spans that subscribers share, in all.
-    pub(crate) span_bytes: AtomicUsize,
-    ids: AtomicU64,
-    closing: AtomicBool,
-    started: Instant,
-    runtime: Handle,
 }
 
 /// What a verb did.
@@ -94,34 +75,14 @@ pub(crate) struct Moved {
     pub(crate) released: Vec<Seq>,
 }
 
-/// Where an agent stands.
-#[derive(Debug, Default)]
-pub(crate) struct Status {
-    pub(crate) at: Position,
-    pub(crate) snapshot: Snapshot,
-    pub(crate) bounds: Option<(Seq, Seq)>,
-    pub(crate) dropped: u64,
-    pub(crate) epoch: Option<Arc<str>>,
-    pub(crate) runs: Vec<RunView>,
-    pub(crate) last_event: Option<Timestamp>,
-}
-
 impl Debugger {
     /// A debugger that knows no agent yet. Its timers run on the current runtime.
     pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Shared {
-            limits,
-            metrics,
+        Self(Arc::new(Inner {
+            shared: Arc::new(Shared::new(limits, metrics)),
             agents: RwLock::default(),
-            holds: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
-            span_bytes: AtomicUsize::new(0),
-            ids: AtomicU64::new(1),
-            closing: AtomicBool::new(false),
-            started: Instant::now(),
-            runtime: Handle::current(),
         }))
     }
 
@@ -142,7 +103,9 @@ impl Debugger {
         let mut reported = Reported { report, fingerprint, digest: None };
         let bytes = reported.report.bytes();
         // Idle agents go first; only when there are none does the caller's own trace make room.
-        while self.0.bytes.load(Ordering::Relaxed) + bytes > self.0.limits.max_bytes && self.evict_idle(id) {}
+        while self.0.shared.bytes.load(Ordering::Relaxed) + bytes > self.0.shared.limits.max_bytes
+            && self.evict_idle(id)
+        {}
         loop {
             reported = match self.with_agent(id, |agent, state| self.0.admit(agent, state, reported, patience))? {
                 Admitted::Traced(traced) => return Ok(traced),
@@ -209,7 +172,7 @@ impl Debugger {
         decide: impl FnOnce(&mut State, Moment) -> Result<Vec<Change>, Refusal>,
     ) -> Option<Result<Moved, Error>> {
         self.with_known(id, |agent, state| {
-            let now = self.0.now();
+            let now = self.0.shared.now();
             agent.touch(now);
             let changes = decide(state, now)?;
             let ended = |change: &Change| match change {
@@ -225,7 +188,8 @@ impl Debugger {
 
     /// Where an agent stands; zeros for one never seen.
     pub(crate) fn status(&self, id: &AgentId) -> Status {
-        let status = |state: &State| Status { runs: state.session.runs(MAX_LISTED_RUNS), ..state.status(self.0.now()) };
+        let status =
+            |state: &State| Status { runs: state.session.runs(MAX_LISTED_RUNS), ..state.status(self.0.shared.now()) };
         self.with_known(id, |_, state| status(state)).unwrap_or_default()
     }
 
@@ -238,13 +202,13 @@ impl Debugger {
         agents.sort_by(|(left, _), (right, _)| left.cmp(right));
         let more = agents.len() > most;
         agents.truncate(most);
-        let now = self.0.now();
+        let now = self.0.shared.now();
         (agents.into_iter().map(|(id, agent)| (id, agent.state.lock().status(now))).collect(), more)
     }
 
     /// Follows an agent, which is made where it was never seen: a debugger may come first.
     pub(crate) fn subscribe(&self, id: &AgentId, how: Subscribe) -> Result<Subscription, Error> {
-        self.with_agent(id, |agent, state| match self.0.is_closing() {
+        self.with_agent(id, |agent, state| match self.0.shared.is_closing() {
             true => Err(Error::ShuttingDown),
             false => Subscription::open(agent, state, how),
         })
@@ -275,26 +239,26 @@ impl Debugger {
 
     /// Bytes retained in all, as the limits count them.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes.load(Ordering::Relaxed)
+        self.0.shared.bytes.load(Ordering::Relaxed)
     }
 
     /// Tasks that run in this process.
     pub(crate) fn task_count(&self) -> usize {
-        self.0.runtime.metrics().num_alive_tasks()
+        self.0.shared.runtime.metrics().num_alive_tasks()
     }
 
     /// Whether the service drains.
     pub(crate) fn is_closing(&self) -> bool {
-        self.0.is_closing()
+        self.0.shared.is_closing()
     }
 
     /// Ends every hold with `SHUTDOWN` and every subscription; refuses what comes after.
     pub(crate) fn shut_down(&self) {
-        self.0.closing.store(true, Ordering::SeqCst);
+        self.0.shared.close();
         let agents: Vec<_> = self.0.agents.read().values().cloned().collect();
         for agent in agents {
             let mut state = agent.state.lock();
-            let changes = state.session.end_all(Outcome::Shutdown, &crate::session::NOBODY.into(), self.0.now());
+            let changes = state.session.end_all(Outcome::Shutdown, &crate::session::NOBODY.into(), self.0.shared.now());
             agent.execute(&mut state, changes);
             agent.wake();
         }
@@ -334,18 +298,18 @@ impl Debugger {
         if let Some(agent) = agents.get(id) {
             return Ok(agent.clone());
         }
-        if agents.len() >= self.0.limits.max_agents && !evict(&mut agents, &self.0, None) {
-            return Err(Error::TooManyAgents(self.0.limits.max_agents));
+        if agents.len() >= self.0.shared.limits.max_agents && !evict(&mut agents, &self.0.shared, None) {
+            return Err(Error::TooManyAgents(self.0.shared.limits.max_agents));
         }
-        let agent = Arc::new(Agent::new(self.0.clone(), new_epoch()));
-        agent.touch(self.0.now());
+        let agent = Arc::new(Agent::new(self.0.shared.clone(), new_epoch()));
+        agent.touch(self.0.shared.now());
         agents.insert(id.clone(), agent.clone());
         Ok(agent)
     }
 
     /// Makes room by forgetting the least recently used idle agent but this one. Says whether there was one.
     fn evict_idle(&self, but: &AgentId) -> bool {
-        evict(&mut self.0.agents.write(), &self.0, Some(but))
+        evict(&mut self.0.agents.write(), &self.0.shared, Some(but))
     }
 }
 
@@ -378,16 +342,7 @@ impl Traced {
     }
 }
 
-impl Shared {
-    pub(crate) fn now(&self) -> Moment {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment { wall: Timestamp(i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX)), steady: self.started.elapsed() }
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
-    }
-
+impl Inner {
     /// Takes a step in, unless its digest is needed first.
     fn admit(
         &self,
@@ -397,7 +352,7 @@ impl Shared {
         patience: Patience,
     ) -> Result<Admitted, Error> {
         // Under the lock, so that no hold is made after shutdown has released them all.
-        if self.is_closing() {
+        if self.shared.is_closing() {
             return Err(Error::ShuttingDown);
         }
         let Reported { report, fingerprint, digest } = &reported;
@@ -418,33 +373,23 @@ impl Shared {
     }
 
     fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Traced {
-        let now = self.now();
+        let now = self.shared.now();
         agent.touch(now);
         agent.make_room(state, reported.report.bytes());
-        let room = self.holds.load(Ordering::Relaxed) < self.limits.max_holds;
-        let clock = || self.started.elapsed();
+        let room = self.shared.holds.load(Ordering::Relaxed) < self.shared.limits.max_holds;
+        let clock = || self.shared.steady();
         let (recorded, more) = state.session.trace(reported, room, now, &clock);
         let (seq, answer, held) = (recorded.event.seq, recorded.answer.clone(), recorded.hold.is_some());
         if recorded.over_limit {
-            self.metrics.holds_over_limit.inc();
+            self.shared.metrics.holds_over_limit.inc();
         }
-        self.metrics.traces.inc();
+        self.shared.metrics.traces.inc();
         state.last_event = Some(now.wall);
         agent.execute(state, std::iter::once(Change::Recorded(recorded)).chain(more));
         match held {
             true => Traced::Held(Waiter::join(agent, state, seq, patience)),
             false => Traced::Answered(answer),
         }
-    }
-
-    /// A number that this process uses once.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.ids.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The instant that a reading of the steady clock means.
-    fn instant(&self, steady: Duration) -> Instant {
-        self.started + steady
     }
 }
 

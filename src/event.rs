@@ -1,12 +1,12 @@
 //! What is recorded: ids, events, payloads, decisions. Plain values that know no transport.
 
-mod label;
+mod small_str;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use arcstr::ArcStr;
 
-pub(crate) use self::label::Label;
+pub(crate) use self::small_str::Label;
 use crate::content::difference::Field;
 
 /// The longest id, name or key, in bytes of UTF-8.

@@ -49,20 +49,20 @@
 //! - The terminal side knows the contract and nothing else of the service. A test holds this, too.
 //! - No lock is held across an await; no code here is `unsafe`; every queue, map, body and wait has a bound.
 
+mod agent;
+mod api;
 pub mod cli;
 mod compare;
 pub mod config;
 mod content;
-mod convert;
 mod debugger;
+mod error;
 mod event;
 mod export;
-mod gateway;
-mod grpc;
+mod json;
+mod masking;
 pub mod proto;
 pub mod server;
 mod session;
-mod sight;
 mod store;
-mod subscription;
 pub mod telemetry;

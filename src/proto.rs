@@ -10,7 +10,6 @@ use prost::{DecodeError, encoding};
 
 tonic::include_proto!("agent_debugger.v1");
 
-pub(crate) mod json;
 pub(crate) mod name;
 
 /// The server half of the contract, over the messages beside it.

@@ -7,7 +7,7 @@
 //! Tasks: one per connection, and one per call on HTTP/2, which hyper spawns. Accepting ends with the drain.
 
 mod connection;
-mod front;
+mod dispatch;
 pub(crate) mod guard;
 mod listener;
 mod tls;
@@ -27,23 +27,25 @@ use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::ServingStatus;
 
 use crate::{
+    api::{
+        grpc::Service,
+        http::{self, Gateway, ops::Operations},
+    },
     config::Config,
     debugger::Debugger,
-    gateway::{self, Gateway, ops::Operations},
-    grpc::Service,
     proto::{
         FILE_DESCRIPTOR_SET,
         server::debugger_service_server::{DebuggerServiceServer, SERVICE_NAME},
     },
     telemetry::Metrics,
 };
-use front::{Front, Parts};
+use dispatch::{Front, Parts};
 use guard::Guard;
 
 /// How long a drain may take. What has not ended by then is dropped.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// The largest gRPC message taken, in bytes.
-const MAX_MESSAGE_BYTES: usize = gateway::MAX_BODY_BYTES;
+const MAX_MESSAGE_BYTES: usize = http::MAX_BODY_BYTES;
 
 /// Why the service does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +104,7 @@ impl Server {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
-        let rest = Routes::from(gateway::router(Gateway { service: service.clone(), operations }))
+        let rest = Routes::from(http::router(Gateway { service: service.clone(), operations }))
             .add_service(rpcs.clone())
             .add_service(health_service)
             .into_axum_router();

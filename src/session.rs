@@ -19,7 +19,7 @@
 mod apply;
 pub(crate) mod breakpoint;
 pub(crate) mod condition;
-mod facts;
+pub(crate) mod control;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod fork;
@@ -28,11 +28,9 @@ pub(crate) mod node;
 #[cfg(test)]
 mod properties;
 mod stepping;
-pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;
-pub(crate) mod verb;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -7,15 +7,13 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub(crate) mod memory;
+pub(crate) mod token;
 
-use std::sync::{Arc, OnceLock};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use crate::{
     event::{EVENT_OVERHEAD_BYTES, Ended, Event, RunId},
     session::Forked,
-    sight::Sight,
 };
 
 /// A place in an agent's log. Contiguous from 1, across epochs: events and endings of holds share the numbers.
@@ -49,37 +47,6 @@ impl Entry {
             Self::Ended(ended) => ended.bytes(),
             Self::Forked(_) => EVENT_OVERHEAD_BYTES,
         }
-    }
-}
-
-/// The transports.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wire {
-    Sse,
-    Grpc,
-}
-
-/// A value with its encodings, each made once, by whoever needs it first.
-#[derive(Debug)]
-pub(crate) struct Encoded<T> {
-    pub(crate) value: T,
-    encodings: [OnceLock<Bytes>; 4],
-}
-
-impl<T> Encoded<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Self { value, encodings: Default::default() }
-    }
-
-    /// The encoding for one wire, as it is seen, made now where nobody needed it before.
-    pub(crate) fn encoded(&self, wire: Wire, sight: Sight, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
-        let place = match (wire, sight) {
-            (Wire::Sse, Sight::Whole) => 0,
-            (Wire::Grpc, Sight::Whole) => 1,
-            (Wire::Sse, Sight::Masked) => 2,
-            (Wire::Grpc, Sight::Masked) => 3,
-        };
-        self.encodings[place].get_or_init(|| encode(&self.value))
     }
 }
 

@@ -10,7 +10,10 @@ use super::{
     output::{Ink, Output},
     text,
 };
-use crate::proto::{self, json, name::Named as _};
+use crate::{
+    json,
+    proto::{self, name::Named as _},
+};
 
 /// Agents asked for at a time: the most that a page holds.
 const PAGE: i32 = 1_000;

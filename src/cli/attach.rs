@@ -26,7 +26,10 @@ use super::{
     say, tail, text,
     view::View,
 };
-use crate::proto::{self, json, name::Named as _};
+use crate::{
+    json,
+    proto::{self, name::Named as _},
+};
 
 /// How much of the record is shown to somebody who comes.
 const SHOWN_AT_FIRST: usize = 10;

@@ -10,7 +10,10 @@ use super::{
     output::{Ink, Output},
     say, text,
 };
-use crate::proto::{self, ComparedRow, EventType, RowKind, RunFigures, json, name::Named as _};
+use crate::{
+    json,
+    proto::{self, ComparedRow, EventType, RowKind, RunFigures, name::Named as _},
+};
 
 /// Events asked for at a time: the most that a page holds.
 const PAGE: i32 = 1_000;

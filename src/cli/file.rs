@@ -21,7 +21,10 @@ use super::{
     output::Output,
     random_id, text,
 };
-use crate::proto::{self, import_request::Part, json};
+use crate::{
+    json,
+    proto::{self, import_request::Part},
+};
 
 /// Bytes of a file that are sent at a time, and pieces that wait to be sent.
 const PIECE_BYTES: usize = 256 * 1024;

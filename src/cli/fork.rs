@@ -13,7 +13,10 @@ use super::{
     run::{Program, say_where_to_come, start},
     say, say_plainly,
 };
-use crate::proto::{self, Effect, EffectPolicy, fork_request::Payload, json};
+use crate::{
+    json,
+    proto::{self, Effect, EffectPolicy, fork_request::Payload},
+};
 
 pub(super) async fn run(args: ForkArgs) -> Result<ExitCode, Problem> {
     let request = proto::ForkRequest {

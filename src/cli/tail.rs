@@ -12,7 +12,10 @@ use super::{
     say, text,
     view::View,
 };
-use crate::proto::{self, events_response::Frame, json};
+use crate::{
+    json,
+    proto::{self, events_response::Frame},
+};
 
 pub(super) async fn run(args: TailArgs) -> Result<ExitCode, Problem> {
     let service = Service::new(&args.service, Scope::View)?;

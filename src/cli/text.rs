@@ -8,11 +8,9 @@ use super::{
     escape,
     output::{Ink, Output},
 };
-use crate::proto::{
-    self, EventType, Origin, Outcome,
-    events_response::Frame,
+use crate::{
     json::{self, Decision},
-    name::Named as _,
+    proto::{self, EventType, Origin, Outcome, events_response::Frame, name::Named as _},
 };
 
 /// The least that a line shows of an event's data, however narrow the terminal.

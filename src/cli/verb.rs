@@ -12,7 +12,10 @@ use super::{
     output::Output,
     spec, text, tree,
 };
-use crate::proto::{self, Breakpoint, json, name::Named as _};
+use crate::{
+    json,
+    proto::{self, Breakpoint, name::Named as _},
+};
 
 /// The seqs that an answer names in words; more are counted.
 const NAMED_SEQS: usize = 20;

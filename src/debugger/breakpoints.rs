@@ -5,14 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Debugger, error::Error};
+use super::Debugger;
 use crate::{
+    error::Error,
     event::{AgentId, Seq},
+    masking::Sight,
     session::{
         Change, Refusal,
         breakpoint::{Breakpoint, Spec, Subject},
     },
-    sight::Sight,
     store::Entry,
 };
 

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use crate::{
     event::{MAX_PAYLOAD_BYTES, RunId},
-    sight::Sight,
-    store::{Entry, Record},
-    subscription::ResumeToken,
+    masking::Sight,
+    store::{Entry, Record, token::ResumeToken},
 };
 
 /// A page of the record: each event with the ending of its hold.

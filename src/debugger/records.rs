@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, vec::IntoIter};
 
-use super::{Debugger, error::Error};
+use super::Debugger;
 use crate::{
+    error::Error,
     event::AgentId,
-    store::{Offset, Record},
-    subscription::ResumeToken,
+    store::{Offset, Record, token::ResumeToken},
 };
 
 /// The entries that are read under an agent's lock at a time.

@@ -7,19 +7,21 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Debugger, MAX_EXPORTS, MAX_IMPORTS, agent::State, error::Error};
+use super::{Debugger, MAX_EXPORTS, MAX_IMPORTS};
 use crate::{
+    agent::State,
     compare::{Comparison, compare},
+    error::Error,
     event::{AgentId, Ancestry, History, RunId, Seq},
     export::{
         read::{Damage, Read, Reader, Room},
         write::Writer,
     },
+    masking::Sight,
     session::{
         Forked, Refusal,
         fork::{self, plan::Plan},
     },
-    sight::Sight,
     store::{Entry, Record},
 };
 
@@ -46,7 +48,7 @@ impl Debugger {
             if *state.session.epoch() != epoch {
                 return Err(missing());
             }
-            let now = self.0.now();
+            let now = self.0.shared.now();
             let forked = Arc::new(Forked {
                 run_id: new_run(state)?,
                 ancestry: Ancestry { run_id: plan.source.clone(), seq: Some(plan.at), ordinal: plan.ordinal },
@@ -54,7 +56,7 @@ impl Debugger {
                 actor: actor.clone(),
                 at: now.wall,
             });
-            let changes = state.session.fork(forked.clone(), self.0.limits.max_bytes_per_agent);
+            let changes = state.session.fork(forked.clone(), self.0.shared.limits.max_bytes_per_agent);
             agent.touch(now);
             agent.execute(state, changes);
             Ok(forked)
@@ -122,14 +124,14 @@ impl Debugger {
     /// A reader for a file that is to be imported, bounded by the room that there is, and its place among the few
     /// files that are read at a time.
     pub(crate) fn reader(&self, id: &AgentId, run: Option<&RunId>) -> Result<(Reader, OwnedSemaphorePermit), Error> {
-        if self.0.is_closing() {
+        if self.0.shared.is_closing() {
             return Err(Error::ShuttingDown);
         }
         if let Some(run) = run {
             self.vacant(id, run)?;
         }
         let place = self.0.imports.clone().try_acquire_owned().map_err(|_| Error::TooManyImports(MAX_IMPORTS))?;
-        let limits = &self.0.limits;
+        let limits = &self.0.shared.limits;
         let retained = self.with_known(id, |_, state| (state.session.total(), state.log.bytes()));
         let (events, bytes) = retained.unwrap_or_default();
         let room = Room {
@@ -147,7 +149,7 @@ impl Debugger {
     /// Takes in what was read, under its own id or another: all of it, or nothing.
     pub(crate) fn import(&self, id: &AgentId, run: Option<RunId>, read: Read) -> Result<Taken, Error> {
         let run_id = run.unwrap_or_else(|| read.run_id.clone());
-        let limits = &self.0.limits;
+        let limits = &self.0.shared.limits;
         let fits = |events: u64, bytes: u64| {
             events <= limits.max_events_per_agent as u64 && bytes <= limits.max_bytes_per_agent as u64
         };
@@ -164,7 +166,7 @@ impl Debugger {
             }
         }
         self.with_agent(id, |agent, state| {
-            if self.0.is_closing() {
+            if self.0.shared.is_closing() {
                 return Err(Error::ShuttingDown);
             }
             vacant(state, &run_id)?;
@@ -172,7 +174,7 @@ impl Debugger {
                 return Err(no_room());
             }
             let before = state.session.next();
-            let now = self.0.now();
+            let now = self.0.shared.now();
             let changes = state.session.import(&run_id, Arc::new(read.file), read.lines, now);
             agent.touch(now);
             state.last_event = Some(now.wall);

@@ -6,14 +6,14 @@ use clap::Parser;
 
 use super::Debugger;
 use crate::{
+    agent::subscription::{Subscribe, Subscription},
     config::Cli,
     event::{AgentId, Answer, EventType, Outcome, Report},
+    masking::Sight,
     session::{
         Part,
         fixtures::{report, spec},
     },
-    sight::Sight,
-    subscription::{Subscribe, Subscription},
     telemetry::Metrics,
 };
 

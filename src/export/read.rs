@@ -7,12 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::format::{Context, DecisionLine, End, EventLine, FORMAT, Line, Manifest, VERSION};
 use crate::{
-    content::{difference::Field, difference::MAX_FIELDS, scan::scan},
+    content::{
+        difference::{Field, MAX_FIELDS},
+        scan::scan,
+    },
     event::{
         Accepts, Ancestry, Decision, Details, Divergence, Effect, Ended, Event, EventType, Form, MAX_PAYLOAD_BYTES,
         MAX_PAYLOAD_DEPTH, Origin, Outcome, Payload, Replay, RunId, Seq, Span, Surroundings, Timestamp, Verb, check_id,
     },
-    session::{Imported, verb},
+    session::{Imported, control},
 };
 
 /// The longest line, in bytes: the largest event with all its labels is shorter.
@@ -47,7 +50,7 @@ pub(crate) struct Read {
     /// The run's id where it was recorded.
     pub(crate) run_id: RunId,
     pub(crate) file: Imported,
-    pub(crate) lines: Vec<verb::Line>,
+    pub(crate) lines: Vec<control::Line>,
     pub(crate) events: u64,
     /// As the byte limits count them.
     pub(crate) bytes: u64,
@@ -233,7 +236,7 @@ impl Reader {
         self.read.bytes += event.bytes() as u64;
         let metadata = line.metadata.map_or(0, |metadata| metadata.get().len());
         self.payload_bytes += (line.data.get().len() + metadata) as u64;
-        self.read.lines.push(verb::Line::Event(Box::new(event)));
+        self.read.lines.push(control::Line::Event(Box::new(event)));
         self.as_said(|said, counted| counted <= said)
     }
 
@@ -248,7 +251,7 @@ impl Reader {
         self.read.bytes += ended.bytes() as u64;
         let payloads = [line.data, line.before].into_iter().flatten();
         self.payload_bytes += payloads.map(|payload| payload.get().len() as u64).sum::<u64>();
-        self.read.lines.push(verb::Line::Decision { ordinal: line.ordinal, ended: Box::new(ended) });
+        self.read.lines.push(control::Line::Decision { ordinal: line.ordinal, ended: Box::new(ended) });
         self.as_said(|said, counted| counted <= said)
     }
 

@@ -14,11 +14,11 @@ use crate::{
         Ancestry, Decision, Details, Divergence, Ended, Event, EventType, Form, Moment, Origin, Outcome, Payload,
         Replay, Report, Seq, Span, Timestamp,
     },
+    masking::Sight,
     session::{
         Change, Imported, RunView, Session,
         fixtures::{Driver, everything, report, run_id},
     },
-    sight::Sight,
     store::{Entry, Offset, Record},
 };
 

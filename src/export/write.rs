@@ -13,8 +13,8 @@ use super::format::{
 use crate::{
     content::mask::Masked,
     event::{Decision, Details, Ended, Event, Form, Payload, Seq},
+    masking::Sight,
     session::RunView,
-    sight::Sight,
     store::{Entry, Record},
 };
 

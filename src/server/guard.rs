@@ -17,9 +17,11 @@ use tonic::Code;
 use tonic_types::ErrorDetails;
 
 use crate::{
+    api::{
+        grpc::{Caller, status::status},
+        http::error::Failure,
+    },
     config::{Config, Scopes, Tokens},
-    gateway::error::Failure,
-    grpc::{Caller, status::status},
 };
 
 /// Nothing from elsewhere, nothing inline, nobody's frame.

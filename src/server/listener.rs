@@ -16,7 +16,7 @@ use tokio_util::{either::Either, sync::CancellationToken};
 
 use super::{
     connection::{self, HTTP2_PREFACE, Io},
-    front::Front,
+    dispatch::Front,
 };
 
 /// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.

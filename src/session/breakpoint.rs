@@ -9,9 +9,8 @@ mod tests;
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use super::{
-    condition::{Condition, Sees},
-    facts::Facts,
-    template::Template,
+    condition::template::Template,
+    condition::{Condition, Sees, facts::Facts},
 };
 use crate::event::{Accepts, Decision, Event, EventType, RunId, Verb};
 

@@ -4,6 +4,9 @@
 //! can be known is known at creation: syntax, names, functions, regular expressions, how deep comprehensions nest and
 //! what they range over. What depends on the data (how long its lists are) is checked before each evaluation.
 
+pub(crate) mod facts;
+pub(crate) mod template;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -19,7 +22,7 @@ use cel::{
 };
 use regex::{Regex, RegexBuilder};
 
-use super::facts::Facts;
+use self::facts::Facts;
 
 /// The longest source of one condition or message, in bytes.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4_096;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Change, Part, Recorded, Session, breakpoint::Spec, trace::Reported, verb::Reach};
+use super::{Change, Part, Recorded, Session, breakpoint::Spec, control::Reach, trace::Reported};
 use crate::event::{
     Accepts, AgentId, Answer, Effect, Ended, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
     Verb,

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::{
     Change, Hold, Part,
     breakpoint::Spec,
+    condition::template::Template,
+    control::Reach,
     fixtures::{Driver, everything, moment, report, run_id, spec},
     fork,
-    template::Template,
-    verb::Reach,
 };
 use crate::event::{Decision, EventType, Report, Seq};
 

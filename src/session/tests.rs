@@ -2,8 +2,8 @@
 
 use super::{
     Change, HoldReason, Known, Mode, Part, Refusal,
+    control::Reach,
     fixtures::{Driver, everything, moment, report, run_id},
-    verb::Reach,
 };
 use crate::event::{Decision, EventType, Outcome, Report, Seq};
 

@@ -7,10 +7,9 @@ use crate::{
     event::{Accepts, Decision, EventType, Form, Outcome, Payload, Report, Seq, Verb},
     session::{
         Change, HoldReason, Mode, Part, Refusal,
-        condition::Condition,
+        condition::{Condition, template::Template},
+        control::Reach,
         fixtures::{Driver, moment, report, run_id, spec},
-        template::Template,
-        verb::Reach,
     },
 };
 

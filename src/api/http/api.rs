@@ -1,0 +1,307 @@
+//! The unary routes: a body in, the service's own method, the documented body out.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Query, State},
+    response::IntoResponse,
+};
+use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use serde_json::{Number, value::RawValue};
+use tonic::{Request, Status};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    body::{self, Body, Step, Target, read, read_or_default},
+    error::Failure,
+};
+use crate::{
+    api::{
+        convert::{frame, line, payload::Checked},
+        grpc::{Caller, Service},
+    },
+    debugger, json,
+    proto::{self, server::debugger_service_server::DebuggerService},
+};
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// A message as the service takes it, from whoever sent it over HTTP.
+pub(super) fn request<T>(caller: Caller, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller);
+    request
+}
+
+/// What became of a Trace.
+// The documented shape of what `line::answer` writes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Traced<'a> {
+    /// Always `recorded`.
+    status: &'static str,
+    /// Events retained, as of the append.
+    total: u64,
+    seq: u64,
+    run_id: &'a str,
+    node_id: Option<&'a str>,
+    /// Why it was answered: `not_held`, `stepped`, `continued`, `released`, …
+    outcome: &'static str,
+    #[schema(value_type = f64)]
+    held_ms: Number,
+    decision: json::Decision<'a>,
+}
+
+/// What a verb did, and where the debugger stands after it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Moved {
+    /// `stepped`, `continued`, `paused` or `released`.
+    status: &'static str,
+    /// How many retained events lie at or before the debugger's cursor.
+    pos: u64,
+}
+
+/// The trace is gone.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Cleared {
+    /// Always `cleared`.
+    status: &'static str,
+}
+
+/// A page of agents, by id.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Agents {
+    agents: Vec<json::Agent>,
+    next_page_token: String,
+}
+
+/// A page of what is recorded, oldest first; each event as its frame, with `decision` where its hold ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Events {
+    #[schema(value_type = Vec<Object>)]
+    events: Vec<Box<RawValue>>,
+    next_page_token: String,
+}
+
+/// Which page of events.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct EventPage {
+    /// Only this run.
+    run_id: Option<String>,
+    /// How many at most, 1 to 1,000; default 100.
+    page_size: Option<i32>,
+    /// The next_page_token of the page before.
+    page_token: Option<String>,
+}
+
+/// Which page of agents.
+#[derive(Deserialize, IntoParams)]
+pub(crate) struct AgentPage {
+    /// How many at most, 1 to 1,000; default 100.
+    page_size: Option<i32>,
+    /// The next_page_token of the page before.
+    page_token: Option<String>,
+}
+
+/// Records one step and, while somebody is debugging the agent, waits until it is released.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", request_body = body::Trace<'_>,
+    responses((status = 200, body = Traced<'_>), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn trace(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    request: axum::extract::Request,
+) -> Result<impl IntoResponse, Failure> {
+    let json = record(&service, caller, agent_id, request.into_body()).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], json))
+}
+
+/// The same for a request that the router has not seen, as nearly all are: the answer in JSON, see [`Traced`].
+pub(crate) async fn record(
+    service: &Service,
+    caller: Caller,
+    agent_id: String,
+    body: impl body::Unread,
+) -> Result<Vec<u8>, Failure> {
+    let traced = begin(service, caller, agent_id, &body::whole(body).await?)?;
+    let answer = traced.answer().await.map_err(Status::from)?;
+    let mut json = Vec::with_capacity(256);
+    line::answer(&mut json, &answer);
+    Ok(json)
+}
+
+/// Reads a body and records its step: neither is kept for as long as that is held.
+fn begin(service: &Service, caller: Caller, agent_id: String, bytes: &[u8]) -> Result<debugger::Traced, Failure> {
+    let message = read::<body::Trace<'_>>(bytes)?.into_request(agent_id)?;
+    Ok(service.record(caller, None, message, Checked::Yes)?)
+}
+
+/// Releases exactly one held step and moves the position on by one.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/step", request_body = Option<Step>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn step(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Body(bytes): Body,
+) -> Answer<Moved> {
+    let message = read_or_default::<Step>(&bytes)?.into_request(agent_id)?;
+    let stepped = service.step(request(caller, message)).await?;
+    Ok(Json(Moved { status: "stepped", pos: stepped.get_ref().position }))
+}
+
+/// Releases every held step and lets later ones pass.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/continue", request_body = Option<Target>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn resume(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Body(bytes): Body,
+) -> Answer<Moved> {
+    let Target { run_id } = read_or_default(&bytes)?;
+    let continued = service.r#continue(request(caller, proto::ContinueRequest { agent_id, run_id })).await?;
+    Ok(Json(Moved { status: "continued", pos: continued.get_ref().position }))
+}
+
+/// Holds the next step.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/pause", request_body = Option<Target>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn pause(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Body(bytes): Body,
+) -> Answer<Moved> {
+    let Target { run_id } = read_or_default(&bytes)?;
+    let paused = service.pause(request(caller, proto::PauseRequest { agent_id, run_id })).await?;
+    Ok(Json(Moved { status: "paused", pos: paused.get_ref().position }))
+}
+
+/// Releases one held step with a decision that its agent obeys.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/release", request_body = body::Release<'_>,
+    responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn release(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Body(bytes): Body,
+) -> Answer<Moved> {
+    let message = read::<body::Release<'_>>(&bytes)?.into_request(agent_id)?;
+    let released = service.release(request(caller, message)).await?;
+    Ok(Json(Moved { status: "released", pos: released.get_ref().position }))
+}
+
+/// Drops the trace and releases every held step.
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/clear",
+    responses((status = 200, body = Cleared), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn clear(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+) -> Answer<Cleared> {
+    service.clear(request(caller, proto::ClearRequest { agent_id })).await?;
+    Ok(Json(Cleared { status: "cleared" }))
+}
+
+/// Where an agent stands; zeros for one never seen.
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/status",
+    responses((status = 200, body = json::StatusBody), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn status(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+) -> Answer<json::StatusBody> {
+    let status = service.status(request(caller, proto::StatusRequest { agent_id })).await?.into_inner();
+    Ok(Json(json::status(status)))
+}
+
+/// A page of what is recorded.
+#[utoipa::path(get, path = "/agent/{agent_id}/debug/trace", params(EventPage),
+    responses((status = 200, body = Events), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn list_events(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Path(agent_id): Path<String>,
+    Query(query): Query<EventPage>,
+) -> Answer<Events> {
+    let message = proto::ListEventsRequest {
+        agent_id,
+        run_id: query.run_id,
+        page_size: query.page_size.unwrap_or_default(),
+        page_token: query.page_token.unwrap_or_default(),
+    };
+    let page = service.page(&request(caller, message))?;
+    Ok(Json(Events {
+        events: page.events.iter().filter_map(|(event, ended)| frame::joined(event, ended.as_ref())).collect(),
+        next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
+    }))
+}
+
+/// The agents known now.
+#[utoipa::path(get, path = "/agents", params(AgentPage),
+    responses((status = 200, body = Agents), (status = "4XX", body = super::error::ErrorBody)))]
+pub(crate) async fn list_agents(
+    State(service): State<Service>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<AgentPage>,
+) -> Answer<Agents> {
+    let message = proto::ListAgentsRequest {
+        page_size: query.page_size.unwrap_or_default(),
+        page_token: query.page_token.unwrap_or_default(),
+    };
+    let list = service.list_agents(request(caller, message)).await?.into_inner();
+    Ok(Json(Agents {
+        agents: list.agents.into_iter().map(json::agent).collect(),
+        next_page_token: list.next_page_token,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        api::convert,
+        event::{Answer as Told, Decision, Form, Outcome, Payload, Seq},
+        session::fixtures,
+    };
+
+    #[test]
+    fn what_is_written_by_hand_is_what_the_documented_shape_serializes_to() {
+        let data = || Some(Payload { json: r#"{"n":1.50}"#.into(), form: Form::Json });
+        let decisions = [
+            Decision::Proceed,
+            Decision::Edit { data: data(), model: Some("m\"".into()) },
+            Decision::Edit { data: None, model: None },
+            Decision::Fulfil { data: data() },
+            Decision::Fail { message: "é\n".into(), data: None },
+            Decision::Abort { reason: "no".into() },
+        ];
+        let mut event = fixtures::event(Seq(7), "{}");
+        for (node, held_for) in [(None, 0), (Some("n\"7"), 1_500_000), (Some("n7"), 2_000_001)] {
+            event.node_id = node.map(Into::into);
+            for decision in decisions.clone() {
+                let answer = Told {
+                    decision,
+                    outcome: Outcome::StillHeld,
+                    held_for: Duration::from_nanos(held_for),
+                    ..Told::passed(&event, 3)
+                };
+                let shape = Traced {
+                    status: "recorded",
+                    total: 3,
+                    seq: 7,
+                    run_id: "",
+                    node_id: node,
+                    outcome: "still_held",
+                    held_ms: json::milliseconds(&convert::to_duration(answer.held_for)),
+                    decision: convert::json::decision(&answer.decision),
+                };
+                let mut written = Vec::new();
+                line::answer(&mut written, &answer);
+                assert_eq!(String::from_utf8(written).expect("text"), serde_json::to_string(&shape).expect("json"));
+            }
+        }
+    }
+}
