@@ -26,7 +26,7 @@ use self::{
 use crate::{
     agent::subscription::{encoded::Encoded, spans::Spans},
     event::{Moment, Outcome, Seq, Timestamp},
-    session::{Change, Hold, Part, Recorded, Session},
+    session::{Change, Hold, Recorded, Role, Session},
     store::{Entry, Log, memory::MemoryLog},
 };
 
@@ -109,18 +109,18 @@ impl Agent {
                     self.shared.bytes.fetch_add(event.bytes(), Ordering::Relaxed);
                     state.log.append(Entry::Event(event));
                 }
-                Change::Ended { ended, answer } => {
+                Change::HoldEnded { ended, answer } => {
                     self.shared.holds.fetch_sub(1, Ordering::Relaxed);
                     self.shared.metrics.hold_ended(ended.outcome, ended.held_for);
                     if let Some(waiters) = state.waiters.remove(&ended.seq) {
                         waiters.answer(&answer);
                     }
                     self.shared.bytes.fetch_add(ended.bytes(), Ordering::Relaxed);
-                    state.log.append(Entry::Ended(ended));
+                    state.log.append(Entry::HoldEnded(ended));
                 }
                 Change::Decided(ended) => {
                     self.shared.bytes.fetch_add(ended.bytes(), Ordering::Relaxed);
-                    state.log.append(Entry::Ended(ended));
+                    state.log.append(Entry::HoldEnded(ended));
                 }
                 Change::Forked(forked) => {
                     let entry = Entry::Forked(forked);
@@ -132,8 +132,8 @@ impl Agent {
                     state.log.clear(epoch);
                     state.forget_spans(&self.shared);
                 }
-                Change::Joined(part) => self.shared.metrics.subscriber_came(part),
-                Change::Left(part) => self.shared.metrics.subscriber_went(part),
+                Change::Joined(role) => self.shared.metrics.subscriber_came(role),
+                Change::Left(role) => self.shared.metrics.subscriber_went(role),
                 Change::Trimmed(_)
                 | Change::Moved(_)
                 | Change::Mode { .. }
@@ -169,14 +169,14 @@ impl Agent {
     }
 
     /// A subscriber went; where it was the last debugger, the grace begins.
-    pub(crate) fn leave(self: &Arc<Self>, id: u64, part: Part) {
+    pub(crate) fn leave(self: &Arc<Self>, id: u64, role: Role) {
         let mut state = self.state.lock();
         state.subscribers.remove(&id);
         if state.subscribers.is_empty() {
             state.forget_spans(&self.shared);
         }
-        self.execute(&mut state, [Change::Left(part)]);
-        if part == Part::Observer || state.session.debuggers() > 0 {
+        self.execute(&mut state, [Change::Left(role)]);
+        if role == Role::Observer || state.session.debuggers() > 0 {
             return;
         }
         state.departures += 1;

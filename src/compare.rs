@@ -13,7 +13,7 @@ use crate::{
         difference::{self, Field, MAX_FIELDS},
         digest::{self, Digest},
     },
-    event::{Decision, Ended, Event, EventType, History, Origin, Payload, RunId, Seq},
+    event::{Decision, Event, EventType, History, HoldEnded, Origin, Payload, RunId, Seq},
 };
 
 /// Field differences that one answer carries, in bytes; it must fit a client's largest message.
@@ -207,7 +207,7 @@ struct Effective<'a> {
 }
 
 impl<'a> Effective<'a> {
-    fn of(event: &'a Event, ended: Option<&'a Ended>) -> Self {
+    fn of(event: &'a Event, ended: Option<&'a HoldEnded>) -> Self {
         let submitted = event.details.as_ref().and_then(|details| details.model.as_deref());
         match ended.map(|ended| &ended.decision) {
             Some(Decision::Edit { data, model }) => Self {
@@ -247,7 +247,7 @@ fn figures(source: &History) -> Figures {
 mod tests {
     use super::*;
     use crate::{
-        event::{Details, Form, Payload, Report},
+        event::{Details, Encoding, Payload, Report},
         session::fixtures::{Driver, report, run_id},
     };
 
@@ -256,7 +256,7 @@ mod tests {
         let mut driver = Driver::new();
         for (kind, json, model) in steps {
             let details = Details { model: model.map(Into::into), token_count: Some(5), ..Details::default() };
-            let data = Payload { json: (*json).into(), form: Form::Json };
+            let data = Payload { json: (*json).into(), encoding: Encoding::Json };
             driver.trace(Report { data, details: Some(Box::new(details)), ..report(*kind, id) });
         }
         driver.events.into_iter().map(|event| (event, None)).collect()
@@ -314,7 +314,7 @@ mod tests {
         let (left, mut right) = (run("l", &steps), run("r", &steps));
         let told = |event: &Event, decision| Some(Arc::new(crate::session::hold::decided(event, decision)));
         right[0].1 = told(&right[0].0, Decision::Edit { data: None, model: Some("large".into()) });
-        let data = Payload { json: r#"{"x":2}"#.into(), form: Form::Json };
+        let data = Payload { json: r#"{"x":2}"#.into(), encoding: Encoding::Json };
         right[1].1 = told(&right[1].0, Decision::Edit { data: Some(data), model: None });
         let compared = compare((run_id("l"), &left), (run_id("r"), &right));
         let paths: Vec<_> = compared.rows.iter().map(|row| (row.kind, &*row.fields[0].path)).collect();

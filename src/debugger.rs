@@ -35,9 +35,9 @@ use crate::{
     },
     config::Limits,
     error::Error,
-    event::{AgentId, Answer, Decision, Moment, Outcome, Report, Role, RunId, Seq},
-    masking::Sight,
-    session::{Change, Known, Position, Refusal, control::Reach, fork::plan::Plan, trace::Reported},
+    event::{AgentId, Answer, Decision, Moment, Outcome, Phase, Report, RunId, Seq},
+    masking::Visibility,
+    session::{Change, Known, Position, Refusal, control::Granularity, fork::plan::Plan, trace::Reported},
     store::token::ResumeToken,
     telemetry::Metrics,
 };
@@ -123,10 +123,10 @@ impl Debugger {
         agent: &AgentId,
         run: Option<&RunId>,
         seq: Option<Seq>,
-        reach: Reach,
+        granularity: Granularity,
         actor: &Arc<str>,
     ) -> Result<Moved, Error> {
-        self.verb(agent, |state, now| state.session.step(run, seq, reach, actor, now))
+        self.verb(agent, |state, now| state.session.step(run, seq, granularity, actor, now))
             .unwrap_or_else(|| seq.map_or(Ok(Moved::default()), |seq| Err(Refusal::NotHeld(seq).into())))
     }
 
@@ -176,7 +176,7 @@ impl Debugger {
             agent.touch(now);
             let changes = decide(state, now)?;
             let ended = |change: &Change| match change {
-                Change::Ended { ended, .. } => Some(ended.seq),
+                Change::HoldEnded { ended, .. } => Some(ended.seq),
                 _ => None,
             };
             let mut released: Vec<_> = changes.iter().filter_map(ended).collect();
@@ -221,9 +221,9 @@ impl Debugger {
         run: Option<&RunId>,
         from: Option<ResumeToken>,
         most: usize,
-        sight: Sight,
+        visibility: Visibility,
     ) -> Result<Page, Error> {
-        Ok(Page::cut(self.records(id, from)?, run, most).seen(sight))
+        Ok(Page::cut(self.records(id, from)?, run, most).seen(visibility))
     }
 
     /// How far the slowest subscriber of any agent is behind, in log entries; for the metrics.
@@ -258,7 +258,8 @@ impl Debugger {
         let agents: Vec<_> = self.0.agents.read().values().cloned().collect();
         for agent in agents {
             let mut state = agent.state.lock();
-            let changes = state.session.end_all(Outcome::Shutdown, &crate::session::NOBODY.into(), self.0.shared.now());
+            let changes =
+                state.session.end_all(Outcome::Shutdown, &crate::session::SYSTEM_ACTOR.into(), self.0.shared.now());
             agent.execute(&mut state, changes);
             agent.wake();
         }
@@ -366,7 +367,7 @@ impl Inner {
             }
         }
         let plan = state.session.retracing(&report.run_id)?;
-        match plan.filter(|_| digest.is_none() && report.kind.role() == Role::Opens) {
+        match plan.filter(|_| digest.is_none() && report.kind.phase() == Phase::Opens) {
             Some(plan) => Ok(Admitted::Retraces(plan, Box::new(reported))),
             None => Ok(Admitted::Traced(self.record(agent, state, reported, patience))),
         }

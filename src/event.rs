@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arcstr::ArcStr;
 
-pub(crate) use self::small_str::Label;
+pub(crate) use self::small_str::SmallStr;
 use crate::content::difference::Field;
 
 /// The longest id, name or key, in bytes of UTF-8.
@@ -18,7 +18,7 @@ pub(crate) const MAX_PAYLOAD_DEPTH: usize = 64;
 
 /// Names an agent: a key, never a path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct AgentId(Label);
+pub(crate) struct AgentId(SmallStr);
 
 impl AgentId {
     /// Takes 1 to 200 bytes without control characters and without `/`, and not `.` or `..`.
@@ -44,7 +44,7 @@ impl fmt::Debug for AgentId {
 
 /// Names a run of an agent; the empty one is the default run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RunId(Label);
+pub(crate) struct RunId(SmallStr);
 
 impl RunId {
     /// Takes at most 200 bytes without control characters.
@@ -102,7 +102,7 @@ pub(crate) enum EventType {
 
 /// What an event does to the node it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum Phase {
     Opens,
     Closes,
     Neither,
@@ -124,11 +124,11 @@ impl EventType {
         }
     }
 
-    pub(crate) fn role(self) -> Role {
+    pub(crate) fn phase(self) -> Phase {
         match self {
-            Self::Prompt | Self::ToolCall => Role::Opens,
-            Self::Response | Self::ToolResult | Self::Error => Role::Closes,
-            Self::Log => Role::Neither,
+            Self::Prompt | Self::ToolCall => Phase::Opens,
+            Self::Response | Self::ToolResult | Self::Error => Phase::Closes,
+            Self::Log => Phase::Neither,
         }
     }
 
@@ -234,7 +234,7 @@ impl Accepts {
 
 /// The form in which a payload came, and goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Form {
+pub(crate) enum Encoding {
     /// JSON text, digit for digit.
     Json,
     /// A protobuf Struct, whose numbers are doubles.
@@ -247,7 +247,7 @@ pub(crate) enum Form {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Payload {
     pub(crate) json: ArcStr,
-    pub(crate) form: Form,
+    pub(crate) encoding: Encoding,
 }
 
 /// What an agent reports: an event before it has its number, and how it is to be held.
@@ -256,16 +256,16 @@ pub(crate) struct Report {
     pub(crate) run_id: RunId,
     pub(crate) kind: EventType,
     pub(crate) data: Payload,
-    pub(crate) node_id: Option<Label>,
-    pub(crate) parent_id: Option<Label>,
-    pub(crate) name: Option<Label>,
+    pub(crate) node_id: Option<SmallStr>,
+    pub(crate) parent_id: Option<SmallStr>,
+    pub(crate) name: Option<SmallStr>,
     pub(crate) start: Option<Timestamp>,
     /// Boxed where there are any, as in the event that this becomes.
     pub(crate) details: Option<Box<Details>>,
     pub(crate) effect: Effect,
     pub(crate) accepts: Accepts,
     pub(crate) may_hold: bool,
-    pub(crate) request_id: Option<Label>,
+    pub(crate) request_id: Option<SmallStr>,
     pub(crate) run_end: bool,
 }
 
@@ -296,7 +296,7 @@ impl Details {
 /// How an event's run stood when it came, it included: kept with it, so that a condition tried on the record sees
 /// what it would have seen live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Surroundings {
+pub(crate) struct RunContext {
     /// How many nodes lie above, as far as they were reported.
     pub(crate) depth: u32,
     /// How many times in a row the run opened this type, name and data; 0 for what opens nothing.
@@ -315,19 +315,19 @@ pub(crate) struct Event {
     pub(crate) run_id: RunId,
     pub(crate) kind: EventType,
     pub(crate) data: Payload,
-    pub(crate) node_id: Option<Label>,
-    pub(crate) parent_id: Option<Label>,
-    pub(crate) name: Option<Label>,
+    pub(crate) node_id: Option<SmallStr>,
+    pub(crate) parent_id: Option<SmallStr>,
+    pub(crate) name: Option<SmallStr>,
     pub(crate) start: Timestamp,
     /// Boxed where there are any: most events have none.
     pub(crate) details: Option<Box<Details>>,
     pub(crate) effect: Effect,
     pub(crate) accepts: Accepts,
-    pub(crate) request_id: Option<Label>,
+    pub(crate) request_id: Option<SmallStr>,
     pub(crate) run_end: bool,
     /// A breakpoint logged it; no agent reported it.
     pub(crate) by_breakpoint: bool,
-    pub(crate) context: Surroundings,
+    pub(crate) context: RunContext,
     pub(crate) origin: Origin,
     /// What a fork found of it in its record; boxed, since most events are of no fork.
     pub(crate) replay: Option<Box<Replay>>,
@@ -402,7 +402,7 @@ impl Report {
     }
 }
 
-fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<Label>; 4]) -> usize {
+fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<SmallStr>; 4]) -> usize {
     let labels: usize = labels.into_iter().flatten().map(|label| label.len()).sum();
     let details = details.map_or(0, |details| {
         details.metadata.as_ref().map_or(0, |metadata| metadata.json.len())
@@ -493,7 +493,7 @@ impl Outcome {
 
 /// How a hold ended: what is recorded beside its event.
 #[derive(Clone, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct HoldEnded {
     pub(crate) seq: Seq,
     pub(crate) run_id: RunId,
     pub(crate) outcome: Outcome,
@@ -505,7 +505,7 @@ pub(crate) struct Ended {
     pub(crate) before: Option<Payload>,
 }
 
-impl Ended {
+impl HoldEnded {
     /// What it counts against the byte limits: a flat charge, and the data that it decided on.
     pub(crate) fn bytes(&self) -> usize {
         EVENT_OVERHEAD_BYTES + self.decision.data().map_or(0, |data| data.json.len())
@@ -513,7 +513,7 @@ impl Ended {
 }
 
 /// The retained events of one run in order, each with the decision on it.
-pub(crate) type History = Vec<(Arc<Event>, Option<Arc<Ended>>)>;
+pub(crate) type History = Vec<(Arc<Event>, Option<Arc<HoldEnded>>)>;
 
 /// What a Trace call is told.
 #[derive(Clone, Debug)]
@@ -521,7 +521,7 @@ pub(crate) struct Answer {
     pub(crate) seq: Seq,
     pub(crate) total: u64,
     pub(crate) run_id: RunId,
-    pub(crate) node_id: Option<Label>,
+    pub(crate) node_id: Option<SmallStr>,
     pub(crate) outcome: Outcome,
     pub(crate) held_for: Duration,
     pub(crate) decision: Decision,

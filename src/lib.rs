@@ -36,7 +36,7 @@
 //! | the JSON of bodies and frames | `proto/json`; read in `gateway/body` |
 //! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
 //! | Host, Origin, tokens | `server/guard` |
-//! | what who may only look does not see | `sight` |
+//! | what who may only look does not see | `visibility` |
 //! | flags | `config` |
 //! | the commands of the terminal, clients of the contract like any other | `cli` |
 //!

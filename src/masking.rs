@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     content::mask::{self, Masked},
-    event::{Decision, Ended, Event, MAX_PAYLOAD_BYTES, Payload},
+    event::{Decision, Event, HoldEnded, MAX_PAYLOAD_BYTES, Payload},
     store::{Entry, Record},
 };
 
@@ -14,14 +14,14 @@ const TOO_LARGE: &str = r#"{"masked":"too large to be shown with its secrets mas
 
 /// What a reader sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub(crate) enum Visibility {
     #[default]
     Whole,
     /// Secrets go by their key and by their look.
     Masked,
 }
 
-impl Sight {
+impl Visibility {
     /// A record as it is seen in a message. Slow where that is masked: not to be called under a lock.
     pub(crate) fn of(self, record: Record) -> Record {
         self.masking(record, &mut Masker { found: &mut Masked::new(), most: MAX_PAYLOAD_BYTES })
@@ -45,7 +45,7 @@ impl Sight {
             // A fork says how many steps of which kind there are, and nothing that an agent said.
             (Self::Whole, _) | (Self::Masked, Entry::Forked(_)) => return record,
             (Self::Masked, Entry::Event(whole)) => Entry::Event(Arc::new(masker.event(whole))),
-            (Self::Masked, Entry::Ended(whole)) => Entry::Ended(Arc::new(masker.ended(whole))),
+            (Self::Masked, Entry::HoldEnded(whole)) => Entry::HoldEnded(Arc::new(masker.ended(whole))),
         };
         Record { entry, ..record }
     }
@@ -72,7 +72,7 @@ impl Masker<'_> {
         event
     }
 
-    fn ended(&mut self, whole: &Ended) -> Ended {
+    fn ended(&mut self, whole: &HoldEnded) -> HoldEnded {
         let mut ended = whole.clone();
         match &mut ended.decision {
             Decision::Proceed => {}
@@ -92,8 +92,8 @@ impl Masker<'_> {
     fn payload(&mut self, whole: &Payload) -> Payload {
         match mask::json(&whole.json, self.found) {
             None => whole.clone(),
-            Some(json) if json.len() > self.most => Payload { json: TOO_LARGE.into(), form: whole.form },
-            Some(json) => Payload { json: json.into(), form: whole.form },
+            Some(json) if json.len() > self.most => Payload { json: TOO_LARGE.into(), encoding: whole.encoding },
+            Some(json) => Payload { json: json.into(), encoding: whole.encoding },
         }
     }
 
@@ -110,7 +110,7 @@ mod tests {
     fn seen(json: &str) -> String {
         let entry = Entry::Event(Arc::new(fixtures::event(Seq(1), json)));
         let record = Record { offset: Offset(1), epoch: "e".into(), entry };
-        let Entry::Event(event) = Sight::Masked.of(record).entry else { panic!("an event") };
+        let Entry::Event(event) = Visibility::Masked.of(record).entry else { panic!("an event") };
         event.data.json.to_string()
     }
 

@@ -39,7 +39,7 @@ use crate::{
     },
     telemetry::Metrics,
 };
-use dispatch::{Front, Parts};
+use dispatch::{Dispatcher, DispatcherParts};
 use guard::Guard;
 
 /// How long a drain may take. What has not ended by then is dropped.
@@ -109,7 +109,14 @@ impl Server {
             .add_service(health_service)
             .into_axum_router();
         let guard = Guard::new(&self.config);
-        let front = Front::new(Parts { guard, metrics, service, rpcs, rest, reflection: LazyLock::new(reflection) });
+        let front = Dispatcher::new(DispatcherParts {
+            guard,
+            metrics,
+            service,
+            rpcs,
+            rest,
+            reflection: LazyLock::new(reflection),
+        });
 
         let drain = CancellationToken::new();
         let limit = self.config.limits.max_connections;

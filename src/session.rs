@@ -42,13 +42,13 @@ use foldhash::fast::RandomState;
 
 use crate::{
     content::mask::Masked,
-    event::{Ancestry, Answer, Ended, Event, Label, Origin, RunId, Seq, Timestamp},
+    event::{Ancestry, Answer, Event, HoldEnded, Origin, RunId, Seq, SmallStr, Timestamp},
 };
 use breakpoint::Breakpoint;
 use fork::{Fork, plan::Plan};
 pub(crate) use hold::{Hold, HoldReason, Refusal};
 use node::OpenNodes;
-use stepping::Lineage;
+use stepping::Parents;
 
 /// Runs that may have a mode of their own, seen or not; and aborted ones that are remembered.
 pub(crate) const MAX_RUN_MODES: usize = 1_000;
@@ -57,7 +57,7 @@ const MAX_ABORTED_RUNS: usize = 1_000;
 const MAX_FORGOTTEN_FORKS: usize = 10_000;
 
 /// Who ended a hold where nobody decided.
-pub(crate) const NOBODY: &str = "debugger";
+pub(crate) const SYSTEM_ACTOR: &str = "debugger";
 /// Who decided where a fork's plan did.
 const FORK: &str = "fork";
 
@@ -67,12 +67,12 @@ pub(crate) enum Mode {
     Running,
     Paused(HoldReason),
     /// Running, to the end of this node.
-    Stepping(Label),
+    Stepping(SmallStr),
 }
 
 /// How a subscriber takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Role {
     Debugger,
     Observer,
 }
@@ -83,9 +83,9 @@ pub(crate) enum Change {
     /// An event, and its hold where it waits.
     Recorded(Recorded),
     /// A hold ended, and what its callers are told.
-    Ended { ended: Arc<Ended>, answer: Answer },
+    HoldEnded { ended: Arc<HoldEnded>, answer: Answer },
     /// What was decided on an event that was not held.
-    Decided(Arc<Ended>),
+    Decided(Arc<HoldEnded>),
     /// A fork was made.
     Forked(Arc<Forked>),
     /// A fork was forgotten, since there are too many.
@@ -104,9 +104,9 @@ pub(crate) enum Change {
     /// Aborts end: of one run, or of all.
     Lifted { run: Option<RunId> },
     /// A subscriber came.
-    Joined(Part),
+    Joined(Role),
     /// A subscriber went.
-    Left(Part),
+    Left(Role),
     /// The grace after the last debugger is over.
     Detached,
     /// The trace is dropped, a new epoch begins.
@@ -129,7 +129,7 @@ pub(crate) struct Recorded {
     /// What the caller is told where it is not held.
     pub(crate) answer: Answer,
     /// What the event opened, as a number: equal for equal type, name and data.
-    likeness: u64,
+    repeat_key: u64,
     /// It was to wait, and there was no room.
     pub(crate) over_limit: bool,
     /// Where the result of the node that it opens will come from.
@@ -185,7 +185,7 @@ struct Run {
     aborted: Option<Box<str>>,
     last: Seq,
     open: OpenNodes,
-    lineage: Lineage,
+    parents: Parents,
     /// Events and tokens since the run began, trimmed or not.
     events: u64,
     tokens: u64,
@@ -253,7 +253,7 @@ pub(crate) struct Session {
     /// By a quick hash with a seed of its own: each Trace looks its run up three times.
     runs: HashMap<RunId, Run, RandomState>,
     holds: BTreeMap<Seq, Hold>,
-    requests: HashMap<Label, Remembered>,
+    requests: HashMap<SmallStr, Remembered>,
     breakpoints: BTreeMap<u64, Breakpoint>,
     next_breakpoint: u64,
     /// Grows with every change of the breakpoints.
@@ -405,7 +405,7 @@ impl Session {
     }
 
     /// Looks a repeated request up. The same id with another body is refused.
-    pub(crate) fn known(&self, request_id: &Label, fingerprint: u64) -> Result<Option<Known>, Refusal> {
+    pub(crate) fn known(&self, request_id: &SmallStr, fingerprint: u64) -> Result<Option<Known>, Refusal> {
         match self.requests.get(request_id) {
             None => Ok(None),
             Some(known) if known.fingerprint != fingerprint => Err(Refusal::OtherBody),

@@ -12,7 +12,7 @@ pub(crate) mod token;
 use std::sync::Arc;
 
 use crate::{
-    event::{EVENT_OVERHEAD_BYTES, Ended, Event, RunId},
+    event::{EVENT_OVERHEAD_BYTES, Event, HoldEnded, RunId},
     session::Forked,
 };
 
@@ -26,7 +26,7 @@ pub(crate) enum Entry {
     /// A step was recorded.
     Event(Arc<Event>),
     /// A hold ended, or was never begun and decided all the same.
-    Ended(Arc<Ended>),
+    HoldEnded(Arc<HoldEnded>),
     /// A fork was made.
     Forked(Arc<Forked>),
 }
@@ -35,7 +35,7 @@ impl Entry {
     pub(crate) fn run_id(&self) -> &RunId {
         match self {
             Self::Event(event) => &event.run_id,
-            Self::Ended(ended) => &ended.run_id,
+            Self::HoldEnded(ended) => &ended.run_id,
             Self::Forked(forked) => &forked.run_id,
         }
     }
@@ -44,7 +44,7 @@ impl Entry {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Event(event) => event.bytes(),
-            Self::Ended(ended) => ended.bytes(),
+            Self::HoldEnded(ended) => ended.bytes(),
             Self::Forked(_) => EVENT_OVERHEAD_BYTES,
         }
     }

@@ -18,7 +18,7 @@ use prometheus_client::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{config::LogFormat, event::Outcome, session::Part};
+use crate::{config::LogFormat, event::Outcome, session::Role};
 
 /// Seconds: a hold lasts as long as a person thinks.
 const HOLD_BUCKETS: [f64; 10] = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
@@ -206,18 +206,18 @@ impl Metrics {
         self.hold_seconds.observe(held_for.as_secs_f64());
     }
 
-    pub(crate) fn subscriber_came(&self, part: Part) {
-        self.seats(part).inc();
+    pub(crate) fn subscriber_came(&self, role: Role) {
+        self.seats(role).inc();
     }
 
-    pub(crate) fn subscriber_went(&self, part: Part) {
-        self.seats(part).dec();
+    pub(crate) fn subscriber_went(&self, role: Role) {
+        self.seats(role).dec();
     }
 
-    fn seats(&self, part: Part) -> &Gauge {
-        match part {
-            Part::Debugger => &self.debuggers,
-            Part::Observer => &self.observers,
+    fn seats(&self, role: Role) -> &Gauge {
+        match role {
+            Role::Debugger => &self.debuggers,
+            Role::Observer => &self.observers,
         }
     }
 

@@ -19,18 +19,18 @@ use crate::{
     agent::{Agent, State, snapshot::Snapshot, subscription::encoded::Encoded},
     error::Error,
     event::{RunId, Seq},
-    masking::Sight,
-    session::{Part, Position},
+    masking::Visibility,
+    session::{Position, Role},
     store::{Offset, token::ResumeToken},
 };
 
 /// How to subscribe.
 #[derive(Debug)]
 pub(crate) struct Subscribe {
-    pub(crate) part: Part,
+    pub(crate) role: Role,
     /// Only the records of this run.
     pub(crate) run: Option<RunId>,
-    pub(crate) sight: Sight,
+    pub(crate) visibility: Visibility,
     /// The last place seen.
     pub(crate) resume: Option<ResumeToken>,
     pub(crate) pause_on_attach: bool,
@@ -55,9 +55,9 @@ pub(crate) enum Frame {
 pub(crate) struct Subscription {
     agent: Arc<Agent>,
     id: u64,
-    part: Part,
+    role: Role,
     run: Option<RunId>,
-    sight: Sight,
+    visibility: Visibility,
     wake: watch::Receiver<()>,
     epoch: Arc<str>,
     /// The next offset to read; shared with the metrics.
@@ -92,14 +92,14 @@ impl Subscription {
         state.subscribers.insert(id, cursor.clone());
         let (resumes, clears) = (resumes.is_some(), how.resume.is_some() && resumes.is_none());
         let wake = agent.watch();
-        let changes = state.session.join(how.part, how.pause_on_attach);
+        let changes = state.session.join(how.role, how.pause_on_attach);
         agent.execute(state, changes);
         Ok(Self {
             agent: agent.clone(),
             id,
-            part: how.part,
+            role: how.role,
             run: how.run,
-            sight: how.sight,
+            visibility: how.visibility,
             wake,
             epoch,
             cursor,
@@ -113,8 +113,8 @@ impl Subscription {
     }
 
     /// What its reader sees of what it is told.
-    pub(crate) fn sight(&self) -> Sight {
-        self.sight
+    pub(crate) fn visibility(&self) -> Visibility {
+        self.visibility
     }
 
     /// Waits for something to tell and adds it to `frames`. Says `false` when the stream is over.
@@ -221,6 +221,6 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.agent.leave(self.id, self.part);
+        self.agent.leave(self.id, self.role);
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     debugger::{Debugger, Page, Traced},
     error::Error,
     export::write::Writer,
-    masking::Sight,
+    masking::Visibility,
     proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
     session,
 };
@@ -53,10 +53,10 @@ impl Caller {
     }
 
     /// What it sees of a record. Who may decide has to see what on; who may only look does not see secrets.
-    fn sight(&self) -> Sight {
+    fn visibility(&self) -> Visibility {
         match self.scopes.contain(Scope::Control) {
-            true => Sight::Whole,
-            false => Sight::Masked,
+            true => Visibility::Whole,
+            false => Visibility::Masked,
         }
     }
 
@@ -80,9 +80,9 @@ impl Service {
     /// A subscription for whoever may have it: the gateway streams it in its own encoding.
     pub(crate) fn subscribe(&self, request: Request<proto::EventsRequest>) -> Result<Subscription, Status> {
         let (agent, how) = request::subscribe(request.get_ref())?;
-        let is_debugger = how.part == session::Part::Debugger;
+        let is_debugger = how.role == session::Role::Debugger;
         let caller = allowed(&request, if is_debugger { Scope::Control } else { Scope::View })?;
-        let subscription = self.debugger.subscribe(&agent, Subscribe { sight: caller.sight(), ..how })?;
+        let subscription = self.debugger.subscribe(&agent, Subscribe { visibility: caller.visibility(), ..how })?;
         if is_debugger {
             audit("attach", &caller.actor(), agent.as_str(), None);
         }
@@ -108,13 +108,13 @@ impl Service {
         request: Request<proto::ExportRequest>,
     ) -> Result<impl Stream<Item = Result<Bytes, Status>> + Send + use<>, Status> {
         let caller = allowed(&request, Scope::View)?;
-        let (actor, sight) = (caller.actor(), caller.sight());
+        let (actor, visibility) = (caller.actor(), caller.visibility());
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let run = run::run("run_id", &request.run_id)?;
-        let sight = if request.mask { Sight::Masked } else { sight };
+        let visibility = if request.mask { Visibility::Masked } else { visibility };
         audit("export", &actor, agent.as_str(), None);
-        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, sight)).await?;
+        let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, visibility)).await?;
         Ok(written(writer, place, STALL_LIMIT))
     }
 
@@ -157,13 +157,13 @@ impl Service {
 
     /// A page of the record, which the gateway writes in its own encoding.
     pub(crate) fn page(&self, request: &Request<proto::ListEventsRequest>) -> Result<Page, Status> {
-        let sight = allowed(request, Scope::View)?.sight();
+        let visibility = allowed(request, Scope::View)?.visibility();
         let request = request.get_ref();
         let agent = request::agent_id(&request.agent_id)?;
         let run = request::run_id(request.run_id.as_deref())?;
         let from = request::page_token(&request.page_token)?;
         let size = request::page_size(request.page_size)?;
-        Ok(self.debugger.page(&agent, run.as_ref(), from, size, sight)?)
+        Ok(self.debugger.page(&agent, run.as_ref(), from, size, visibility)?)
     }
 }
 
@@ -219,8 +219,8 @@ impl DebuggerService for Service {
         let agent = request::agent_id(&request.agent_id)?;
         let run = request::run_id(request.run_id.as_deref())?;
         let seq = request.seq.map(request::seq).transpose()?;
-        let reach = request::reach(request.granularity)?;
-        let moved = self.debugger.step(&agent, run.as_ref(), seq, reach, &actor)?;
+        let granularity = request::granularity(request.granularity)?;
+        let moved = self.debugger.step(&agent, run.as_ref(), seq, granularity, &actor)?;
         audit("step", &actor, agent.as_str(), moved.released.first().map(|seq| seq.0));
         Ok(Response::new(response::step(moved)))
     }
@@ -359,11 +359,11 @@ impl DebuggerService for Service {
         &self,
         request: Request<proto::TestBreakpointRequest>,
     ) -> Result<Response<proto::TestBreakpointResponse>, Status> {
-        let sight = allowed(&request, Scope::View)?.sight();
+        let visibility = allowed(&request, Scope::View)?.visibility();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let spec = breakpoint::spec(request.breakpoint)?;
-        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec, sight)).await?;
+        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec, visibility)).await?;
         Ok(Response::new(breakpoint::tested(tested)))
     }
 
@@ -380,11 +380,11 @@ impl DebuggerService for Service {
         &self,
         request: Request<proto::CompareRequest>,
     ) -> Result<Response<proto::CompareResponse>, Status> {
-        let sight = allowed(&request, Scope::View)?.sight();
+        let visibility = allowed(&request, Scope::View)?.visibility();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let (left, right) = (run::run("left", &request.left)?, run::run("right", &request.right)?);
-        let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right, sight)).await?;
+        let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right, visibility)).await?;
         Ok(Response::new(run::comparison(compared)))
     }
 
@@ -476,7 +476,7 @@ fn chunks(requests: Streaming<proto::ImportRequest>) -> impl Stream<Item = Resul
 /// A subscription as tonic takes it: one encoded frame at a time, and an error at the end, so that a client knows
 /// a drain from an end of the story.
 fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame, Status>> + Send {
-    let sight = subscription.sight();
+    let visibility = subscription.visibility();
     let batches = stream::unfold(Some(subscription), |mut subscription| async move {
         let mut frames = Vec::new();
         match subscription.as_mut()?.next(&mut frames).await {
@@ -489,7 +489,7 @@ fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame,
             Ok(frames) => (frames, None),
             Err(error) => (Vec::new(), Some(Err(error.into()))),
         };
-        stream::iter(frames.into_iter().flat_map(move |next| frame::grpc(&next, sight)).map(Ok).chain(end))
+        stream::iter(frames.into_iter().flat_map(move |next| frame::grpc(&next, visibility)).map(Ok).chain(end))
     })
 }
 

@@ -77,11 +77,11 @@ pub(super) fn ignored(ignore: &[Path], at: &[Place<'_>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Form;
+    use crate::event::Encoding;
 
     fn of(json: &str, ignore: &[&str]) -> Digest {
         let ignore: Vec<_> = ignore.iter().map(|path| Path::parse(path).expect("valid")).collect();
-        let data = Payload { json: json.into(), form: Form::Json };
+        let data = Payload { json: json.into(), encoding: Encoding::Json };
         step(EventType::Prompt, Some("ask"), None, &data, &ignore)
     }
 
@@ -113,11 +113,11 @@ mod tests {
     #[test]
     fn the_agents_own_key_goes_before_the_data() {
         let of = |key, json: &str| {
-            step(EventType::ToolCall, None, key, &Payload { json: json.into(), form: Form::Json }, &[])
+            step(EventType::ToolCall, None, key, &Payload { json: json.into(), encoding: Encoding::Json }, &[])
         };
         assert_eq!(of(Some("k"), "{}"), of(Some("k"), r#"{"a":1}"#));
         assert_ne!(of(Some("k"), "{}"), of(None, "{}"));
-        let kind = |kind| step(kind, None, Some("k"), &Payload { json: "{}".into(), form: Form::Json }, &[]);
+        let kind = |kind| step(kind, None, Some("k"), &Payload { json: "{}".into(), encoding: Encoding::Json }, &[]);
         assert_ne!(kind(EventType::Prompt), kind(EventType::ToolCall));
     }
 }

@@ -9,7 +9,7 @@ use super::Debugger;
 use crate::{
     error::Error,
     event::{AgentId, Seq},
-    masking::Sight,
+    masking::Visibility,
     session::{
         Change, Refusal,
         breakpoint::{Breakpoint, Spec, Subject},
@@ -74,7 +74,7 @@ impl Debugger {
     }
 
     /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
-    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec, sight: Sight) -> Result<Tested, Error> {
+    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec, visibility: Visibility) -> Result<Tested, Error> {
         let began = Instant::now();
         let mut tested = Tested::default();
         let mut hits = 0;
@@ -92,7 +92,7 @@ impl Debugger {
                 continue;
             }
             // Nobody finds out by conditions what they may not see.
-            let event = sight.of_event(event);
+            let event = visibility.of_event(event);
             // What fails at an event does not hit there, as it would not have live.
             if !spec.condition_holds(&Subject::new(&event, [spec])).unwrap_or(false) {
                 continue;

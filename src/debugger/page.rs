@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     event::{MAX_PAYLOAD_BYTES, RunId},
-    masking::Sight,
+    masking::Visibility,
     store::{Entry, Record, token::ResumeToken},
 };
 
@@ -37,7 +37,7 @@ impl Page {
                     page.events.push((record, None));
                 }
                 Entry::Event(_) | Entry::Forked(_) => {}
-                Entry::Ended(ended) => {
+                Entry::HoldEnded(ended) => {
                     if let Some(place) = places.get(&ended.seq) {
                         page.events[*place].1 = Some(record.clone());
                     }
@@ -48,8 +48,8 @@ impl Page {
     }
 
     /// The page as it is seen.
-    pub(super) fn seen(self, sight: Sight) -> Self {
-        let seen = |(event, ended): (_, Option<_>)| (sight.of(event), ended.map(|ended| sight.of(ended)));
+    pub(super) fn seen(self, visibility: Visibility) -> Self {
+        let seen = |(event, ended): (_, Option<_>)| (visibility.of(event), ended.map(|ended| visibility.of(ended)));
         Self { events: self.events.into_iter().map(seen).collect(), ..self }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         read::{Damage, Read, Reader, Room},
         write::Writer,
     },
-    masking::Sight,
+    masking::Visibility,
     session::{
         Forked, Refusal,
         fork::{self, plan::Plan},
@@ -65,10 +65,16 @@ impl Debugger {
     }
 
     /// Aligns two runs.
-    pub(crate) fn compare(&self, id: &AgentId, left: &RunId, right: &RunId, sight: Sight) -> Result<Comparison, Error> {
+    pub(crate) fn compare(
+        &self,
+        id: &AgentId,
+        left: &RunId,
+        right: &RunId,
+        visibility: Visibility,
+    ) -> Result<Comparison, Error> {
         let of_run = |run: &RunId| {
             let records = self.records_of(id, run)?;
-            Ok::<_, Error>(history(records.into_iter().map(|record| sight.of(record))))
+            Ok::<_, Error>(history(records.into_iter().map(|record| visibility.of(record))))
         };
         let (of_left, of_right) = (of_run(left)?, of_run(right)?);
         Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
@@ -80,13 +86,13 @@ impl Debugger {
         &self,
         id: &AgentId,
         run: &RunId,
-        sight: Sight,
+        visibility: Visibility,
     ) -> Result<(Writer, OwnedSemaphorePermit), Error> {
         let place = self.0.exports.clone().try_acquire_owned().map_err(|_| Error::TooManyExports(MAX_EXPORTS))?;
         let records = self.records_of(id, run)?;
         let view = self.with_known(id, |_, state| state.session.run_view(run)).flatten();
         let view = view.ok_or_else(|| Refusal::NoRun(run.clone()))?;
-        Ok((Writer::new(view, records, sight), place))
+        Ok((Writer::new(view, records, visibility), place))
     }
 
     /// The run that the fork point belongs to.
@@ -204,7 +210,7 @@ fn history(records: impl Iterator<Item = Record>) -> History {
                 places.insert(event.seq, history.len());
                 history.push((event, None));
             }
-            Entry::Ended(ended) => {
+            Entry::HoldEnded(ended) => {
                 if let Some(place) = places.get(&ended.seq) {
                     history[*place].1 = Some(ended);
                 }

@@ -9,9 +9,9 @@ use crate::{
     agent::subscription::{Subscribe, Subscription},
     config::Cli,
     event::{AgentId, Answer, EventType, Outcome, Report},
-    masking::Sight,
+    masking::Visibility,
     session::{
-        Part,
+        Role,
         fixtures::{report, spec},
     },
     telemetry::Metrics,
@@ -28,8 +28,8 @@ pub(crate) fn agent() -> AgentId {
     AgentId::parse("agent").expect("valid")
 }
 
-pub(crate) fn subscribe(debugger: &Debugger, part: Part) -> Subscription {
-    let how = Subscribe { part, run: None, sight: Sight::Whole, resume: None, pause_on_attach: true };
+pub(crate) fn subscribe(debugger: &Debugger, role: Role) -> Subscription {
+    let how = Subscribe { role, run: None, visibility: Visibility::Whole, resume: None, pause_on_attach: true };
     debugger.subscribe(&agent(), how).expect("room")
 }
 
@@ -48,7 +48,7 @@ fn held(debugger: &Debugger) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_hold_outlives_its_caller_by_ten_seconds_and_no_more() {
     let debugger = debugger(&[]);
-    let _attached = subscribe(&debugger, Part::Debugger);
+    let _attached = subscribe(&debugger, Role::Debugger);
     let short = Some(Duration::from_secs(5));
     for _ in 0..100 {
         assert_eq!(trace(&debugger, Some("r"), short).await.outcome, Outcome::StillHeld);
@@ -67,7 +67,7 @@ async fn a_hold_outlives_its_caller_by_ten_seconds_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn without_a_request_id_a_hold_ends_with_its_time() {
     let debugger = debugger(&[]);
-    let _attached = subscribe(&debugger, Part::Debugger);
+    let _attached = subscribe(&debugger, Role::Debugger);
     let answer = trace(&debugger, None, Some(Duration::from_secs(60))).await;
     assert_eq!((answer.outcome, answer.held_for.as_secs()), (Outcome::TimedOut, 60));
 }
@@ -75,7 +75,7 @@ async fn without_a_request_id_a_hold_ends_with_its_time() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_leaves_the_answer_time_to_arrive() {
     let debugger = debugger(&[]);
-    let _attached = subscribe(&debugger, Part::Debugger);
+    let _attached = subscribe(&debugger, Role::Debugger);
     for (deadline_ms, held_ms) in [(100, 90), (1_000, 900), (60_000, 59_500)] {
         let deadline = Some(Duration::from_millis(deadline_ms));
         let answer = debugger
@@ -91,7 +91,7 @@ async fn a_deadline_leaves_the_answer_time_to_arrive() {
 #[tokio::test(start_paused = true)]
 async fn the_grace_begins_anew_each_time_that_the_last_debugger_leaves() {
     let debugger = debugger(&["--detach-grace", "3s"]);
-    let first = subscribe(&debugger, Part::Debugger);
+    let first = subscribe(&debugger, Role::Debugger);
     let waiting = tokio::spawn({
         let debugger = debugger.clone();
         async move { trace(&debugger, None, None).await }
@@ -99,7 +99,7 @@ async fn the_grace_begins_anew_each_time_that_the_last_debugger_leaves() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     drop(first);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    drop(subscribe(&debugger, Part::Debugger));
+    drop(subscribe(&debugger, Role::Debugger));
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(held(&debugger), 1, "four seconds after the first, two after the second");
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -9,7 +9,7 @@ const MAX_HERE: usize = 14;
 
 /// An immutable text, quick to clone. Two words: where it is short it lies in them, else it is shared.
 #[derive(Clone)]
-pub(crate) struct Label(Kept);
+pub(crate) struct SmallStr(Kept);
 
 #[derive(Clone)]
 enum Kept {
@@ -17,7 +17,7 @@ enum Kept {
     Shared(ArcStr),
 }
 
-impl Label {
+impl SmallStr {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Kept::Here { length, bytes } => &bytes[..usize::from(*length)],
@@ -32,7 +32,7 @@ impl Label {
 }
 
 /// Its text. Where that is short it is read as UTF-8 once more: maps and comparisons make do with its bytes.
-impl Deref for Label {
+impl Deref for SmallStr {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -44,7 +44,7 @@ impl Deref for Label {
     }
 }
 
-impl From<&str> for Label {
+impl From<&str> for SmallStr {
     fn from(text: &str) -> Self {
         let mut bytes = [0; MAX_HERE];
         Self(match bytes.get_mut(..text.len()) {
@@ -57,45 +57,45 @@ impl From<&str> for Label {
     }
 }
 
-impl From<String> for Label {
+impl From<String> for SmallStr {
     fn from(text: String) -> Self {
         text.as_str().into()
     }
 }
 
-impl Default for Label {
+impl Default for SmallStr {
     fn default() -> Self {
         "".into()
     }
 }
 
-impl hash::Hash for Label {
+impl hash::Hash for SmallStr {
     fn hash<H: hash::Hasher>(&self, hasher: &mut H) {
         self.as_bytes().hash(hasher);
     }
 }
 
-impl PartialEq for Label {
+impl PartialEq for SmallStr {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Label {}
+impl Eq for SmallStr {}
 
-impl PartialOrd for Label {
+impl PartialOrd for SmallStr {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Label {
+impl Ord for SmallStr {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.as_bytes().cmp(other.as_bytes())
     }
 }
 
-impl fmt::Debug for Label {
+impl fmt::Debug for SmallStr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
     }
@@ -109,18 +109,18 @@ mod tests {
     fn a_label_is_its_text_wherever_it_is_kept() {
         for length in 0..=40 {
             for text in ["x".repeat(length), "ü".repeat(length), format!("{}–", "x".repeat(length))] {
-                let label = Label::from(text.as_str());
+                let label = SmallStr::from(text.as_str());
                 assert_eq!(&*label, text);
-                assert_eq!(label, Label::from(text.clone()));
-                assert_eq!(label.cmp(&Label::from("ux")), text.as_str().cmp("ux"));
+                assert_eq!(label, SmallStr::from(text.clone()));
+                assert_eq!(label.cmp(&SmallStr::from("ux")), text.as_str().cmp("ux"));
                 let known = std::collections::HashSet::from([label.clone()]);
-                assert!(known.contains(&Label::from(text.as_str())), "{text}");
+                assert!(known.contains(&SmallStr::from(text.as_str())), "{text}");
             }
         }
     }
 
     #[test]
     fn an_event_pays_two_words_for_a_label_or_none() {
-        assert_eq!(size_of::<Option<Label>>(), 16);
+        assert_eq!(size_of::<Option<SmallStr>>(), 16);
     }
 }

@@ -12,8 +12,9 @@ use crate::{
         scan::scan,
     },
     event::{
-        Accepts, Ancestry, Decision, Details, Divergence, Effect, Ended, Event, EventType, Form, MAX_PAYLOAD_BYTES,
-        MAX_PAYLOAD_DEPTH, Origin, Outcome, Payload, Replay, RunId, Seq, Span, Surroundings, Timestamp, Verb, check_id,
+        Accepts, Ancestry, Decision, Details, Divergence, Effect, Encoding, Event, EventType, HoldEnded,
+        MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Origin, Outcome, Payload, Replay, RunContext, RunId, Seq, Span,
+        Timestamp, Verb, check_id,
     },
     session::{Imported, control},
 };
@@ -347,13 +348,13 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
         request_id: None,
         run_end: line.run_end,
         by_breakpoint: line.by_breakpoint,
-        context: Surroundings { depth, repeats, run_events, run_tokens, run_elapsed_ms },
+        context: RunContext { depth, repeats, run_events, run_tokens, run_elapsed_ms },
         origin: one_of("origin", Origin::ALL, Origin::name, &line.origin)?,
         replay: divergence.map(|divergence| Box::new(Replay { source: None, divergence: Some(divergence) })),
     })
 }
 
-fn decision(line: &DecisionLine<'_>) -> Checked<Ended> {
+fn decision(line: &DecisionLine<'_>) -> Checked<HoldEnded> {
     let payload_of = |name, value: Option<&RawValue>, form: Option<&str>| match (value, form) {
         (Some(value), form) => payload(name, value, form.unwrap_or("json")).map(Some),
         (None, Some(_)) => Err(format!("{name} is missing beside its form").into_boxed_str()),
@@ -382,7 +383,7 @@ fn decision(line: &DecisionLine<'_>) -> Checked<Ended> {
         return Err("action has something beside it that belongs to another".into());
     }
     let held = u64::try_from(line.held_ms.0).map_err(|_| "held_ms must not be negative")?;
-    Ok(Ended {
+    Ok(HoldEnded {
         seq: Seq::default(),
         run_id: RunId::default(),
         outcome: one_of("outcome", Outcome::RECORDED, Outcome::name, &line.outcome)?,
@@ -409,12 +410,12 @@ fn payload(name: &str, value: &RawValue, form: &str) -> Checked<Payload> {
     if json.contains('\r') {
         return Err(format!("{name} must be on one line, without carriage returns").into());
     }
-    let form = match form {
-        "json" => Form::Json,
-        "struct" => Form::Struct,
+    let encoding = match form {
+        "json" => Encoding::Json,
+        "struct" => Encoding::Struct,
         _ => return Err("form must be json or struct".into()),
     };
-    Ok(Payload { json: json.into(), form })
+    Ok(Payload { json: json.into(), encoding })
 }
 
 fn label<'a>(name: &str, value: Option<&'a str>) -> Checked<Option<&'a str>> {

@@ -11,10 +11,10 @@ use super::{
 use crate::{
     content::mask::Masked,
     event::{
-        Ancestry, Decision, Details, Divergence, Ended, Event, EventType, Form, Moment, Origin, Outcome, Payload,
-        Replay, Report, Seq, Span, Timestamp,
+        Ancestry, Decision, Details, Divergence, Encoding, Event, EventType, HoldEnded, Moment, Origin, Outcome,
+        Payload, Replay, Report, Seq, Span, Timestamp,
     },
-    masking::Sight,
+    masking::Visibility,
     session::{
         Change, Imported, RunView, Session,
         fixtures::{Driver, everything, report, run_id},
@@ -42,8 +42,8 @@ fn records(entries: Vec<Entry>) -> Vec<Record> {
     entries.into_iter().map(record).collect()
 }
 
-fn payload(json: &str, form: Form) -> Payload {
-    Payload { json: json.into(), form }
+fn payload(json: &str, encoding: Encoding) -> Payload {
+    Payload { json: json.into(), encoding }
 }
 
 /// A run that has everything in it that a line can have.
@@ -59,12 +59,12 @@ fn everything_there_is() -> Vec<Entry> {
         latency: Some(Span(-5)),
         replay_checkpoint: Some(false),
         checkpoint_id: Some("c".into()),
-        metadata: Some(payload(r#"{"k":1.50}"#, Form::Struct)),
+        metadata: Some(payload(r#"{"k":1.50}"#, Encoding::Struct)),
         match_key: Some("key".into()),
     };
     let exact = r#"{"n":12345678901234567890123,"dup":1,"dup":2,"u":"\u0041\u0000","f":1.10 }"#;
     let event = Report {
-        data: payload(exact, Form::Json),
+        data: payload(exact, Encoding::Json),
         details: Some(Box::new(details)),
         effect: crate::event::Effect::Mutating,
         accepts: everything(),
@@ -89,7 +89,7 @@ fn everything_there_is() -> Vec<Entry> {
     events[1].origin = Origin::Recorded;
     events[1].replay = Some(Box::new(Replay { source: Some(Seq(1)), divergence: None }));
     events[2].replay = Some(Box::new(Replay { source: None, divergence: Some(divergence) }));
-    let data = || Some(payload(r#"{"x":[1,{"y":null}]}"#, Form::Struct));
+    let data = || Some(payload(r#"{"x":[1,{"y":null}]}"#, Encoding::Struct));
     let decisions = [
         Decision::Proceed,
         Decision::Edit { data: data(), model: Some("m".into()) },
@@ -100,7 +100,7 @@ fn everything_there_is() -> Vec<Entry> {
     let ended: Vec<_> = decisions
         .into_iter()
         .zip(&events)
-        .map(|(decision, event)| Ended {
+        .map(|(decision, event)| HoldEnded {
             outcome: Outcome::Released,
             held_for: std::time::Duration::from_nanos(1_234_567),
             actor: "127.0.0.1:1".into(),
@@ -109,7 +109,7 @@ fn everything_there_is() -> Vec<Entry> {
         })
         .collect();
     let events = events.into_iter().map(|event| Entry::Event(Arc::new(event)));
-    events.chain(ended.into_iter().map(|ended| Entry::Ended(Arc::new(ended)))).collect()
+    events.chain(ended.into_iter().map(|ended| Entry::HoldEnded(Arc::new(ended)))).collect()
 }
 
 /// A file of so many events of 100 bytes.
@@ -117,13 +117,13 @@ pub(crate) fn writer(events: usize) -> Writer {
     let mut driver = Driver::new();
     for _ in 0..events {
         let json = format!(r#"{{"text":"{}"}}"#, "x".repeat(100));
-        driver.trace(Report { data: payload(&json, Form::Json), ..report(EventType::Log, "r") });
+        driver.trace(Report { data: payload(&json, Encoding::Json), ..report(EventType::Log, "r") });
     }
-    Writer::new(view("r", None), records(driver.events.into_iter().map(Entry::Event).collect()), Sight::Whole)
+    Writer::new(view("r", None), records(driver.events.into_iter().map(Entry::Event).collect()), Visibility::Whole)
 }
 
-fn write(run: RunView, entries: Vec<Entry>, sight: Sight) -> Vec<u8> {
-    Writer::new(run, records(entries), sight).flatten().collect()
+fn write(run: RunView, entries: Vec<Entry>, visibility: Visibility) -> Vec<u8> {
+    Writer::new(run, records(entries), visibility).flatten().collect()
 }
 
 fn read(file: &[u8], room: Room) -> Result<Read, Damage> {
@@ -142,7 +142,7 @@ fn take_in(file: &[u8]) -> (RunView, Vec<Entry>) {
     let changes = session.import(&run_id("other"), Arc::new(read.file.clone()), read.lines, Moment::default());
     let entries = changes.into_iter().filter_map(|change| match change {
         Change::Recorded(recorded) => Some(Entry::Event(recorded.event)),
-        Change::Decided(ended) => Some(Entry::Ended(ended)),
+        Change::Decided(ended) => Some(Entry::HoldEnded(ended)),
         _ => None,
     });
     (view("other", Some(read.file)), entries.collect())
@@ -150,14 +150,14 @@ fn take_in(file: &[u8]) -> (RunView, Vec<Entry>) {
 
 fn sample() -> Vec<u8> {
     let from = Ancestry { run_id: run_id("source"), seq: Some(Seq(9)), ordinal: 4 };
-    write(RunView { ancestry: Some(from), ..view("r", None) }, everything_there_is(), Sight::Whole)
+    write(RunView { ancestry: Some(from), ..view("r", None) }, everything_there_is(), Visibility::Whole)
 }
 
 #[test]
 fn what_was_read_is_written_byte_for_byte() {
     let first = sample();
     let (run, entries) = take_in(&first);
-    let second = write(run, entries, Sight::Whole);
+    let second = write(run, entries, Visibility::Whole);
     assert_eq!(String::from_utf8_lossy(&second), String::from_utf8_lossy(&first));
     // Numbers stay as they were spelled.
     assert!(String::from_utf8_lossy(&first).contains(r#""n":12345678901234567890123,"dup":1,"dup":2"#));
@@ -166,23 +166,23 @@ fn what_was_read_is_written_byte_for_byte() {
 
 #[test]
 fn a_run_without_events_is_no_file() {
-    let file = write(view("", None), Vec::new(), Sight::Whole);
+    let file = write(view("", None), Vec::new(), Visibility::Whole);
     assert_eq!(read(&file, ROOM).expect_err("nothing would show it").to_string(), "line 1: events must be at least 1");
 }
 
 #[test]
 fn a_masked_file_says_so_and_says_it_again() {
     let mut driver = Driver::new();
-    let data = payload(r#"{"api_key":"k","text":"Bearer abcdefghijklmnopqrst"}"#, Form::Json);
+    let data = payload(r#"{"api_key":"k","text":"Bearer abcdefghijklmnopqrst"}"#, Encoding::Json);
     driver.trace(Report { data, ..report(EventType::Prompt, "r") });
     let entries = |driver: &Driver| driver.events.iter().cloned().map(Entry::Event).collect::<Vec<_>>();
-    let masked = write(view("r", None), entries(&driver), Sight::Masked);
+    let masked = write(view("r", None), entries(&driver), Visibility::Masked);
     let text = String::from_utf8(masked.clone()).expect("text");
     assert!(!text.contains("\"k\"") && !text.contains("abcdefgh"), "{text}");
     let (run, entries) = take_in(&masked);
     let expected = Masked::from([("api_key".into(), 1), ("authorization".into(), 1)]);
     assert_eq!(run.imported.as_ref().and_then(|file| file.masked.clone()), Some(expected));
-    assert_eq!(write(run, entries, Sight::Whole), masked);
+    assert_eq!(write(run, entries, Visibility::Whole), masked);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::format::{
 };
 use crate::{
     content::mask::Masked,
-    event::{Decision, Details, Ended, Event, Form, Payload, Seq},
-    masking::Sight,
+    event::{Decision, Details, Encoding, Event, HoldEnded, Payload, Seq},
+    masking::Visibility,
     session::RunView,
     store::{Entry, Record},
 };
@@ -29,7 +29,7 @@ pub(crate) struct Writer {
     /// Which event of the run each one is, from 1.
     ordinals: HashMap<Seq, u64>,
     counts: Counts,
-    sight: Sight,
+    visibility: Visibility,
     sha: Sha256,
     part: Part,
 }
@@ -53,7 +53,7 @@ struct Counts {
 
 impl Writer {
     /// Looks at all records once, for the manifest: slow for a large run, and slower with masking.
-    pub(crate) fn new(run: RunView, mut records: Vec<Record>, sight: Sight) -> Self {
+    pub(crate) fn new(run: RunView, mut records: Vec<Record>, visibility: Visibility) -> Self {
         let mut ordinals = HashMap::new();
         let mut counts = Counts::default();
         records.retain(|record| match &record.entry {
@@ -64,14 +64,14 @@ impl Writer {
                 true
             }
             // What was decided on a trimmed event has nothing to belong to.
-            Entry::Ended(ended) if ordinals.contains_key(&ended.seq) => {
+            Entry::HoldEnded(ended) if ordinals.contains_key(&ended.seq) => {
                 counts.decisions += 1;
                 true
             }
-            Entry::Ended(_) | Entry::Forked(_) => false,
+            Entry::HoldEnded(_) | Entry::Forked(_) => false,
         });
         for record in &records {
-            let seen = sight.in_file(record.clone(), &mut counts.masked);
+            let seen = visibility.in_file(record.clone(), &mut counts.masked);
             counts.bytes += payloads(&seen.entry).map(|payload| payload.json.len() as u64).sum::<u64>();
         }
         // A run that was masked before it was imported says so again.
@@ -82,7 +82,7 @@ impl Writer {
             }
         }
         let part = Part::Manifest;
-        Self { run, records: records.into_iter(), ordinals, counts, sight, sha: Sha256::new(), part }
+        Self { run, records: records.into_iter(), ordinals, counts, visibility, sha: Sha256::new(), part }
     }
 
     fn line(&mut self, line: &Line<'_>, piece: &mut Vec<u8>) {
@@ -95,7 +95,8 @@ impl Writer {
 
     fn manifest(&mut self, piece: &mut Vec<u8>) {
         let imported = self.run.imported.clone();
-        let is_masked = self.sight == Sight::Masked || imported.as_ref().is_some_and(|file| file.masked.is_some());
+        let is_masked =
+            self.visibility == Visibility::Masked || imported.as_ref().is_some_and(|file| file.masked.is_some());
         let run_id = self.run.run_id.clone();
         let ancestry = self.run.ancestry.clone();
         let counts = std::mem::take(&mut self.counts);
@@ -116,14 +117,14 @@ impl Writer {
     }
 
     fn record(&mut self, record: Record, piece: &mut Vec<u8>) {
-        match &self.sight.in_file(record, &mut Masked::new()).entry {
+        match &self.visibility.in_file(record, &mut Masked::new()).entry {
             Entry::Event(event) => {
                 let Some(ordinal) = self.ordinals.get(&event.seq).copied() else { return };
                 if let Some(line) = event_line(event, ordinal) {
                     self.line(&Line::Event(Box::new(line)), piece);
                 }
             }
-            Entry::Ended(ended) => {
+            Entry::HoldEnded(ended) => {
                 let Some(ordinal) = self.ordinals.get(&ended.seq).copied() else { return };
                 self.line(&Line::Decision(Box::new(decision_line(ended, ordinal))), piece);
             }
@@ -167,7 +168,7 @@ impl Iterator for Writer {
 fn payloads(entry: &Entry) -> impl Iterator<Item = &Payload> {
     let (one, other) = match entry {
         Entry::Event(event) => (Some(&event.data), metadata(event)),
-        Entry::Ended(ended) => (ended.decision.data(), ended.before.as_ref()),
+        Entry::HoldEnded(ended) => (ended.decision.data(), ended.before.as_ref()),
         Entry::Forked(_) => (None, None),
     };
     one.into_iter().chain(other)
@@ -182,9 +183,9 @@ fn raw(payload: &Payload) -> Option<&RawValue> {
 }
 
 fn form(payload: &Payload) -> &'static str {
-    match payload.form {
-        Form::Json => "json",
-        Form::Struct => "struct",
+    match payload.encoding {
+        Encoding::Json => "json",
+        Encoding::Struct => "struct",
     }
 }
 
@@ -240,7 +241,7 @@ fn field_line(field: &crate::content::difference::Field) -> FieldLine<'_> {
     FieldLine { path: (&*field.path).into(), left: (&*field.left).into(), right: (&*field.right).into() }
 }
 
-fn decision_line(ended: &Ended, ordinal: u64) -> DecisionLine<'_> {
+fn decision_line(ended: &HoldEnded, ordinal: u64) -> DecisionLine<'_> {
     let (message, reason) = match &ended.decision {
         Decision::Fail { message, .. } => (Some((&**message).into()), None),
         Decision::Abort { reason } => (None, Some((&**reason).into())),

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-use super::dispatch::Front;
+use super::dispatch::Dispatcher;
 
 /// What every HTTP/2 connection begins with (RFC 9113, section 3.4).
 pub(super) const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,7 +43,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) type Io = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// Serves a connection to its end: to that of its last request, once the drain has begun.
-pub(super) async fn serve(io: Io, first: Bytes, peer: SocketAddr, front: Front, drain: Watcher) {
+pub(super) async fn serve(io: Io, first: Bytes, peer: SocketAddr, front: Dispatcher, drain: Watcher) {
     let is_http2 = first == HTTP2_PREFACE[..];
     let io = TokioIo::new(Connection { io, first });
     let service = service_fn(move |request| front.clone().answer(request, peer));

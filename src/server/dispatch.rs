@@ -41,10 +41,10 @@ use crate::{
 
 /// The front door. Clones are one pointer: every request takes one.
 #[derive(Clone)]
-pub(super) struct Front(Arc<Parts>);
+pub(super) struct Dispatcher(Arc<DispatcherParts>);
 
 /// What it leads to.
-pub(super) struct Parts {
+pub(super) struct DispatcherParts {
     pub(super) guard: Guard,
     pub(super) metrics: Arc<Metrics>,
     /// The contract, for the gateway.
@@ -56,8 +56,8 @@ pub(super) struct Parts {
     pub(super) reflection: LazyLock<Router>,
 }
 
-impl Front {
-    pub(super) fn new(parts: Parts) -> Self {
+impl Dispatcher {
+    pub(super) fn new(parts: DispatcherParts) -> Self {
         Self(Arc::new(parts))
     }
 
@@ -108,7 +108,7 @@ impl Front {
 /// What an answer consists of: gRPC's; that to a Trace over HTTP; the gateway's.
 type Answer = Either<Body, Either<Full<Bytes>, HttpBody>>;
 
-impl Parts {
+impl DispatcherParts {
     /// A Trace over HTTP.
     async fn record(&self, mut request: Request<Incoming>, caller: Caller, agent: String) -> http::Response<Answer> {
         match api::record(&self.service, caller, agent, request.body_mut()).await {

@@ -16,7 +16,7 @@ use tokio_util::{either::Either, sync::CancellationToken};
 
 use super::{
     connection::{self, HTTP2_PREFACE, Io},
-    dispatch::Front,
+    dispatch::Dispatcher,
 };
 
 /// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limit: usize,
-    front: Front,
+    front: Dispatcher,
     drain: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));

@@ -1,9 +1,9 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
 use super::{
-    Change, Fork, MAX_ABORTED_RUNS, MAX_FORGOTTEN_FORKS, MAX_RUN_MODES, Mode, Part, Recorded, Remembered, Run, Session,
+    Change, Fork, MAX_ABORTED_RUNS, MAX_FORGOTTEN_FORKS, MAX_RUN_MODES, Mode, Recorded, Remembered, Role, Run, Session,
 };
-use crate::event::{Answer, Decision, Ended, Event, Origin, Role, RunId, Seq};
+use crate::event::{Answer, Decision, Event, HoldEnded, Origin, Phase, RunId, Seq};
 
 /// Where the result of a step comes from that somebody decided on.
 fn origin_of_result(decision: &Decision) -> Origin {
@@ -18,7 +18,7 @@ impl Session {
     pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::Recorded(recorded) => self.apply_recorded(recorded),
-            Change::Ended { ended, answer } => self.apply_ended(ended, answer),
+            Change::HoldEnded { ended, answer } => self.apply_ended(ended, answer),
             // What it tells is in its event already.
             Change::Decided(_) => {}
             Change::Forked(forked) => {
@@ -65,17 +65,17 @@ impl Session {
                 self.runs.values_mut().for_each(|run| run.aborted = None);
                 self.runs.retain(|_, run| !run.is_blank());
             }
-            Change::Joined(part) => {
+            Change::Joined(role) => {
                 self.revision += 1;
-                if *part == Part::Debugger {
+                if *role == Role::Debugger {
                     self.attached = true;
                     self.asked = false;
                 }
-                *self.seats(*part) += 1;
+                *self.seats(*role) += 1;
             }
-            Change::Left(part) => {
+            Change::Left(role) => {
                 self.revision += 1;
-                let seats = self.seats(*part);
+                let seats = self.seats(*role);
                 *seats = seats.saturating_sub(1);
             }
             Change::Detached => {
@@ -119,10 +119,10 @@ impl Session {
         self.revision += 1;
     }
 
-    fn seats(&mut self, part: Part) -> &mut u32 {
-        match part {
-            Part::Debugger => &mut self.debuggers,
-            Part::Observer => &mut self.observers,
+    fn seats(&mut self, role: Role) -> &mut u32 {
+        match role {
+            Role::Debugger => &mut self.debuggers,
+            Role::Observer => &mut self.observers,
         }
     }
 
@@ -177,7 +177,7 @@ impl Session {
     }
 
     fn apply_recorded(&mut self, recorded: &Recorded) {
-        let Recorded { event, at, hold, fingerprint, answer, likeness, result, found, .. } = recorded;
+        let Recorded { event, at, hold, fingerprint, answer, repeat_key, result, found, .. } = recorded;
         self.next = event.seq.0 + 1;
         let run = match self.runs.get_mut(&event.run_id) {
             Some(run) => run,
@@ -191,12 +191,12 @@ impl Session {
         if let Some(fork) = run.fork.as_mut().filter(|_| !event.by_breakpoint) {
             fork.see(event, *found);
         }
-        run.lineage.see(event);
+        run.parents.see(event);
         run.events = event.context.run_events;
         run.tokens = event.context.run_tokens;
         run.began.get_or_insert(*at);
         if event.context.repeats > 0 {
-            run.repeats = (*likeness, event.context.repeats);
+            run.repeats = (*repeat_key, event.context.repeats);
         }
         if let Some(request_id) = &event.request_id {
             let answer = hold.is_none().then(|| answer.clone());
@@ -216,7 +216,7 @@ impl Session {
         }
     }
 
-    fn apply_ended(&mut self, ended: &Ended, answer: &Answer) {
+    fn apply_ended(&mut self, ended: &HoldEnded, answer: &Answer) {
         let Some(hold) = self.holds.remove(&ended.seq) else { return };
         self.revision += 1;
         if let Some(run) = self.runs.get_mut(&ended.run_id) {
@@ -228,7 +228,7 @@ impl Session {
             }
             // Another decision than the one that was to be expected makes another result.
             if ended.decision != hold.default
-                && let (Role::Opens, Some(node)) = (hold.event.kind.role(), &hold.event.node_id)
+                && let (Phase::Opens, Some(node)) = (hold.event.kind.phase(), &hold.event.node_id)
             {
                 let result = origin_of_result(&ended.decision);
                 run.open.decided(node, result);

@@ -336,7 +336,7 @@ fn short(error: &ExecutionError) -> String {
 /// Walks an expression once, when it is made.
 struct Checker<'a> {
     source: &'a SourceInfo,
-    /// The variables in sight; those of comprehensions come and go.
+    /// The variables in visibility; those of comprehensions come and go.
     scope: Vec<&'a str>,
     longest_literal: u64,
     sees: Sees,

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::{
-    Change, Forked, Hold, HoldReason, Imported, Mode, NOBODY, Part, Recorded, Refusal, Session,
+    Change, Forked, Hold, HoldReason, Imported, Mode, Recorded, Refusal, Role, SYSTEM_ACTOR, Session,
     breakpoint::{Breakpoint, MAX_BREAKPOINTS, Spec},
     condition::Condition,
     fork::MAX_FORKS,
 };
-use crate::event::{Answer, Decision, Ended, Event, Label, Moment, Outcome, Role, RunId, Seq};
+use crate::event::{Answer, Decision, Event, HoldEnded, Moment, Outcome, Phase, RunId, Seq, SmallStr};
 
 /// One line of a run that comes out of a file. Numbers and the run are given when it is taken in.
 #[derive(Debug)]
@@ -19,13 +19,13 @@ pub(crate) enum Line {
     /// A decision on an event of the same file, by its place in it, from 1.
     Decision {
         ordinal: u64,
-        ended: Box<Ended>,
+        ended: Box<HoldEnded>,
     },
 }
 
 /// How far a step goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Granularity {
     /// To the run's next event.
     #[default]
     Into,
@@ -41,7 +41,7 @@ impl Session {
         &self,
         run: Option<&RunId>,
         seq: Option<Seq>,
-        reach: Reach,
+        granularity: Granularity,
         actor: &Arc<str>,
         now: Moment,
     ) -> Result<Vec<Change>, Refusal> {
@@ -60,7 +60,7 @@ impl Session {
         // A step that names an event means that event's run.
         let run = run.or(hold.filter(|_| seq.is_some()).map(|hold| &hold.event.run_id));
         changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step)));
-        if let Some((hold, target)) = hold.and_then(|hold| Some((hold, self.target(&hold.event, reach)?))) {
+        if let Some((hold, target)) = hold.and_then(|hold| Some((hold, self.target(&hold.event, granularity)?))) {
             changes.push(Change::Mode {
                 run: Some(hold.event.run_id.clone()),
                 mode: Mode::Stepping(target),
@@ -72,16 +72,16 @@ impl Session {
     }
 
     /// The node at whose end a step over or out of this event stops; nothing where the next event will do.
-    fn target(&self, event: &Event, reach: Reach) -> Option<Label> {
-        let above = || self.runs.get(&event.run_id)?.lineage.parent_of(event);
-        let own = || event.node_id.clone().filter(|_| event.kind.role() == Role::Opens);
-        match reach {
+    fn target(&self, event: &Event, granularity: Granularity) -> Option<SmallStr> {
+        let above = || self.runs.get(&event.run_id)?.parents.parent_of(event);
+        let own = || event.node_id.clone().filter(|_| event.kind.phase() == Phase::Opens);
+        match granularity {
             // After a run's last event there is nothing to step to.
             _ if event.run_end => None,
-            Reach::Into => None,
-            Reach::Over => own(),
+            Granularity::Into => None,
+            Granularity::Over => own(),
             // With nothing above, out is over.
-            Reach::Out => above().or_else(own),
+            Granularity::Out => above().or_else(own),
         }
     }
 
@@ -156,7 +156,7 @@ impl Session {
                 }
                 Line::Decision { ordinal, ended } => {
                     let seq = Seq(first + ordinal - 1);
-                    Change::Decided(Arc::new(Ended { seq, run_id: run.clone(), ..*ended }))
+                    Change::Decided(Arc::new(HoldEnded { seq, run_id: run.clone(), ..*ended }))
                 }
             });
         }
@@ -171,10 +171,10 @@ impl Session {
     }
 
     /// Takes a subscriber in. The first debugger pauses the agent, unless it asks not to.
-    pub(crate) fn join(&self, part: Part, pause_on_attach: bool) -> Vec<Change> {
-        let mut changes = vec![Change::Joined(part)];
+    pub(crate) fn join(&self, role: Role, pause_on_attach: bool) -> Vec<Change> {
+        let mut changes = vec![Change::Joined(role)];
         let paused = matches!(self.mode, Mode::Paused(_)) && self.runs.values().all(|run| run.mode.is_none());
-        if part == Part::Debugger && !self.attached && pause_on_attach && !paused {
+        if role == Role::Debugger && !self.attached && pause_on_attach && !paused {
             changes.push(Change::Mode { run: None, mode: Mode::Paused(HoldReason::Step), asked: false });
         }
         changes
@@ -185,7 +185,8 @@ impl Session {
         if self.debuggers > 0 || !self.attached {
             return Vec::new();
         }
-        let mut changes = self.end_where(|hold| hold.gate.is_none(), Outcome::Detached, None, &NOBODY.into(), now);
+        let mut changes =
+            self.end_where(|hold| hold.gate.is_none(), Outcome::Detached, None, &SYSTEM_ACTOR.into(), now);
         changes.push(Change::Detached);
         changes
     }
@@ -195,7 +196,7 @@ impl Session {
         let hold = self.holds.get(&seq)?;
         let held_for = now.steady.saturating_sub(hold.since.steady);
         let passes = hold.gate.is_some_and(|gate| gate.proceeds && gate.timeout.is_some_and(|limit| limit <= held_for));
-        Some(hold.end(outcome, passes.then_some(Decision::Proceed), &NOBODY.into(), now))
+        Some(hold.end(outcome, passes.then_some(Decision::Proceed), &SYSTEM_ACTOR.into(), now))
     }
 
     /// Ends every hold without a verb.

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Change, Part, Recorded, Session, breakpoint::Spec, control::Reach, trace::Reported};
+use super::{Change, Recorded, Role, Session, breakpoint::Spec, control::Granularity, trace::Reported};
 use crate::event::{
-    Accepts, AgentId, Answer, Effect, Ended, Event, EventType, Form, Moment, Payload, Report, RunId, Seq, Timestamp,
-    Verb,
+    Accepts, AgentId, Answer, Effect, Encoding, Event, EventType, HoldEnded, Moment, Payload, Report, RunId, Seq,
+    Timestamp, Verb,
 };
 
 /// A log event with the given JSON.
 pub(crate) fn event(seq: Seq, json: &str) -> Event {
-    let report = Report { data: Payload { json: json.into(), form: Form::Json }, ..report(EventType::Log, "") };
+    let report = Report { data: Payload { json: json.into(), encoding: Encoding::Json }, ..report(EventType::Log, "") };
     let mut session = Session::new("fixture".into(), 1);
     session.next = seq.0;
     session.first = seq.0;
@@ -30,7 +30,7 @@ pub(crate) fn report(kind: EventType, run: &str) -> Report {
     Report {
         run_id: run_id(run),
         kind,
-        data: Payload { json: "{}".into(), form: Form::Json },
+        data: Payload { json: "{}".into(), encoding: Encoding::Json },
         node_id: None,
         parent_id: None,
         name: None,
@@ -85,7 +85,7 @@ pub(crate) struct Driver {
     pub(crate) answers: Vec<Answer>,
     pub(crate) events: Vec<Arc<Event>>,
     /// The decision on each event that has one.
-    pub(crate) decided: BTreeMap<Seq, Arc<Ended>>,
+    pub(crate) decided: BTreeMap<Seq, Arc<HoldEnded>>,
 }
 
 impl Driver {
@@ -102,7 +102,7 @@ impl Driver {
 
     pub(crate) fn attached() -> Self {
         let mut driver = Self::new();
-        driver.run(|session| session.join(Part::Debugger, true));
+        driver.run(|session| session.join(Role::Debugger, true));
         driver
     }
 
@@ -111,7 +111,7 @@ impl Driver {
         let changes = decide(&self.session);
         let mut released = Vec::new();
         for change in &changes {
-            if let Change::Ended { ended, answer } = change {
+            if let Change::HoldEnded { ended, answer } = change {
                 released.push(ended.seq);
                 self.answers.push(answer.clone());
                 self.decided.insert(ended.seq, ended.clone());
@@ -146,13 +146,13 @@ impl Driver {
     }
 
     pub(crate) fn step(&mut self) -> Vec<Seq> {
-        self.step_by(Reach::Into)
+        self.step_by(Granularity::Into)
     }
 
-    pub(crate) fn step_by(&mut self, reach: Reach) -> Vec<Seq> {
+    pub(crate) fn step_by(&mut self, granularity: Granularity) -> Vec<Seq> {
         let now = moment(self.now);
         self.run(|session| {
-            session.step(None, None, reach, &"tester".into(), now).expect("a plain step is never refused")
+            session.step(None, None, granularity, &"tester".into(), now).expect("a plain step is never refused")
         })
     }
 

@@ -5,7 +5,7 @@
 //! change at the fork point, or live under the policy for its effect. What was not found, before the fork point, is
 //! a divergence, which is never silent.
 //!
-//! A fork keeps the source's steps until all of them were served; after that only what its live part needs.
+//! A fork keeps the source's steps until all of them were served; after that only what its live disposition needs.
 
 pub(crate) mod plan;
 #[cfg(test)]
@@ -13,16 +13,18 @@ pub(super) mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{HoldReason, breakpoint::stop, stepping::Lineage};
+use super::{HoldReason, breakpoint::stop, stepping::Parents};
 use crate::{
     content::{
         difference::{self, MAX_FIELDS},
         digest::Digest,
         path::Path,
     },
-    event::{Decision, Divergence, Effect, Event, EventType, Label, Origin, Payload, Replay, Role, RunId, Seq, Verb},
+    event::{
+        Decision, Divergence, Effect, Event, EventType, Origin, Payload, Phase, Replay, RunId, Seq, SmallStr, Verb,
+    },
 };
-use plan::{Part, Place, Plan};
+use plan::{Disposition, Place, Plan};
 
 /// Forks kept per agent whose runs have not ended. The one that was silent the longest makes room, and its run is
 /// stopped for good, so that nothing of it runs live unasked.
@@ -116,7 +118,7 @@ struct Retrace {
     /// By step of the plan.
     used: Vec<bool>,
     /// Which step a node of this run is; nothing for one that is none.
-    nodes: HashMap<Label, Option<u32>>,
+    nodes: HashMap<SmallStr, Option<u32>>,
     /// The agent came to the fork point.
     reached: bool,
     /// Steps that are still to be served.
@@ -131,7 +133,7 @@ pub(super) struct Verdict {
     pub(super) refuses: bool,
     /// It is to be held, whoever is attached, until somebody releases it.
     pub(super) asks: Option<HoldReason>,
-    /// It is no step of the live part: only breakpoints hold it.
+    /// It is no step of the live disposition: only breakpoints hold it.
     pub(super) retraced: bool,
     /// It is answered from the record, so that nothing runs whoever lets it go.
     pub(super) served: bool,
@@ -204,13 +206,13 @@ impl Fork {
     }
 
     /// What becomes of a step that the agent opens. `digest` is its content's.
-    pub(super) fn judge(&self, event: &Event, digest: Option<&Digest>, lineage: &Lineage) -> Verdict {
+    pub(super) fn judge(&self, event: &Event, digest: Option<&Digest>, parents: &Parents) -> Verdict {
         let Some(retrace) = &self.retrace else { return self.live(event) };
         let plan = &retrace.plan;
         // Made by the caller outside of its lock, but where the fork was not known then.
         let digest = &digest.copied().unwrap_or_else(|| plan.digest_of(event));
         // What lies below a step that runs live is live, too: its own hold, if it had one, was the time to ask.
-        let Some(place) = retrace.place(event, lineage) else { return self.live(event) };
+        let Some(place) = retrace.place(event, parents) else { return self.live(event) };
         let Some(index) = retrace.find(digest, place) else {
             return match retrace.reached {
                 true => self.live(event),
@@ -218,11 +220,11 @@ impl Fork {
             };
         };
         let step = &plan.steps[index as usize];
-        let mut verdict = match step.part {
-            Part::Served => self.served(event, step, plan.on_divergence),
-            Part::Anchor => self.at_the_fork_point(event, step, plan),
-            Part::Container => Verdict { retraced: true, ..self.entered(event, step.event.effect) },
-            Part::Inside | Part::After => self.live_as(event, step.event.effect),
+        let mut verdict = match step.disposition {
+            Disposition::Served => self.served(event, step, plan.on_divergence),
+            Disposition::Anchor => self.at_the_fork_point(event, step, plan),
+            Disposition::Container => Verdict { retraced: true, ..self.entered(event, step.event.effect) },
+            Disposition::Inside | Disposition::After => self.live_as(event, step.event.effect),
         };
         verdict.found = Some(index);
         verdict.replay.source = Some(step.event.seq);
@@ -261,7 +263,7 @@ impl Fork {
         self.live_as(event, event.effect)
     }
 
-    /// A step of the live part that was recorded with an effect.
+    /// A step of the live disposition that was recorded with an effect.
     fn live_as(&self, event: &Event, recorded: Effect) -> Verdict {
         match (event.kind, &self.model) {
             (EventType::Prompt, Some(model)) => edited(event, None, Some(model.clone())),
@@ -298,7 +300,7 @@ impl Fork {
     pub(super) fn see(&mut self, event: &Event, found: Option<u32>) {
         self.last_used.0 = event.seq;
         let Some(retrace) = &mut self.retrace else { return };
-        if event.kind.role() != Role::Opens {
+        if event.kind.phase() != Phase::Opens {
             return;
         }
         if let Some(node) = &event.node_id
@@ -308,13 +310,13 @@ impl Fork {
         }
         let Some(index) = found else { return };
         retrace.used[index as usize] = true;
-        match retrace.plan.steps[index as usize].part {
-            Part::Served => retrace.unserved -= 1,
-            Part::Anchor => {
+        match retrace.plan.steps[index as usize].disposition {
+            Disposition::Served => retrace.unserved -= 1,
+            Disposition::Anchor => {
                 retrace.reached = true;
                 retrace.unserved -= u32::from(retrace.plan.at_closing);
             }
-            Part::Container | Part::Inside | Part::After => {}
+            Disposition::Container | Disposition::Inside | Disposition::After => {}
         }
         retrace.reached |= retrace.plan.anchor.is_none() && retrace.unserved == 0;
         self.forget_what_was_served();
@@ -322,13 +324,13 @@ impl Fork {
 
     /// Somebody let a step run that was to be answered: its node is none of the source's any more. A step that runs
     /// anyway stays what it was found to be, and so do the steps inside.
-    pub(super) fn runs_live(&mut self, node: &Label) {
+    pub(super) fn runs_live(&mut self, node: &SmallStr) {
         let Some(retrace) = &mut self.retrace else { return };
         let Some(found) = retrace.nodes.get_mut(node) else { return };
-        let was_answered = |index: u32| match retrace.plan.steps[index as usize].part {
-            Part::Served => true,
-            Part::Anchor => retrace.plan.at_closing,
-            Part::Container | Part::Inside | Part::After => false,
+        let was_answered = |index: u32| match retrace.plan.steps[index as usize].disposition {
+            Disposition::Served => true,
+            Disposition::Anchor => retrace.plan.at_closing,
+            Disposition::Container | Disposition::Inside | Disposition::After => false,
         };
         if found.is_some_and(was_answered) {
             *found = None;
@@ -368,8 +370,8 @@ impl Retrace {
     }
 
     /// Where a step of this run stands in the source's tree; nothing below what is not of the source.
-    fn place(&self, event: &Event, lineage: &Lineage) -> Option<Place> {
-        Place::of(event, lineage, |node| self.nodes.get(node).copied())
+    fn place(&self, event: &Event, parents: &Parents) -> Option<Place> {
+        Place::of(event, parents, |node| self.nodes.get(node).copied())
     }
 
     /// Says why a step was not found.
@@ -382,7 +384,8 @@ impl Retrace {
         }
         // The same content elsewhere, then what is alike: the same place, the same name, the order of the record.
         let steps = self.plan.steps.iter().zip(&self.used);
-        let alike = steps.filter(|(step, used)| !**used && step.event.kind == event.kind && step.part != Part::Inside);
+        let alike = steps
+            .filter(|(step, used)| !**used && step.event.kind == event.kind && step.disposition != Disposition::Inside);
         let mut alike: Vec<_> = alike.map(|(step, _)| step).collect();
         alike.sort_by_key(|step| (step.event.name != event.name, step.place != place));
         let mut bytes = event.data.json.len();

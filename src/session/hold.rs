@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Change, FORK, breakpoint::Gate};
 use crate::event::{
-    Answer, Decision, Ended, Event, EventType, MAX_PAYLOAD_BYTES, Moment, Outcome, Role, RunId, Seq, Verb,
+    Answer, Decision, Event, EventType, HoldEnded, MAX_PAYLOAD_BYTES, Moment, Outcome, Phase, RunId, Seq, Verb,
 };
 
 /// Why a Trace waits.
@@ -62,7 +62,7 @@ pub(crate) enum Refusal {
 }
 
 /// The record of a decision on an event that was not held, at the time of the event.
-pub(crate) fn decided(event: &Event, decision: Decision) -> Ended {
+pub(crate) fn decided(event: &Event, decision: Decision) -> HoldEnded {
     // Both together fit a client's largest message; where they do not, the event of this number has the one.
     let before = match &decision {
         Decision::Edit { data: Some(after), .. } => {
@@ -70,7 +70,7 @@ pub(crate) fn decided(event: &Event, decision: Decision) -> Ended {
         }
         _ => None,
     };
-    Ended {
+    HoldEnded {
         seq: event.seq,
         run_id: event.run_id.clone(),
         outcome: Outcome::NotHeld,
@@ -106,9 +106,14 @@ impl Hold {
         let refused = decision.is_none() && self.refuses;
         let decision = decision.unwrap_or_else(|| self.default.clone());
         let held_for = now.steady.saturating_sub(self.since.steady);
-        let ended =
-            Ended { outcome, actor: actor.clone(), held_for, at: now.wall, ..decided(&self.event, decision.clone()) };
-        Change::Ended { ended: Arc::new(ended), answer: Answer { decision, refused, ..self.answer(outcome, now) } }
+        let ended = HoldEnded {
+            outcome,
+            actor: actor.clone(),
+            held_for,
+            at: now.wall,
+            ..decided(&self.event, decision.clone())
+        };
+        Change::HoldEnded { ended: Arc::new(ended), answer: Answer { decision, refused, ..self.answer(outcome, now) } }
     }
 
     /// What a caller is told of this hold as it stands.
@@ -129,10 +134,10 @@ impl Hold {
     pub(super) fn allows(&self, decision: &Decision) -> Result<(), Refusal> {
         let Some(verb) = decision.verb() else { return Ok(()) };
         let seq = self.event.seq;
-        let applies = match (self.event.kind.role(), verb) {
-            (_, Verb::Abort) | (Role::Opens, _) => true,
-            (Role::Closes, verb) => self.event.kind != EventType::Error && verb != Verb::Fulfil,
-            (Role::Neither, _) => false,
+        let applies = match (self.event.kind.phase(), verb) {
+            (_, Verb::Abort) | (Phase::Opens, _) => true,
+            (Phase::Closes, verb) => self.event.kind != EventType::Error && verb != Verb::Fulfil,
+            (Phase::Neither, _) => false,
         };
         match (applies, self.event.accepts.contains(verb)) {
             (false, _) => Err(Refusal::NotApplicable { seq, verb }),

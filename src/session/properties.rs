@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::{
-    Change, Hold, Part,
+    Change, Hold, Role,
     breakpoint::Spec,
     condition::template::Template,
-    control::Reach,
+    control::Granularity,
     fixtures::{Driver, everything, moment, report, run_id, spec},
     fork,
 };
@@ -17,7 +17,7 @@ use crate::event::{Decision, EventType, Report, Seq};
 #[derive(Clone, Debug)]
 enum Command {
     Trace { kind: EventType, run: usize, request: Option<u8> },
-    Step { run: Option<usize>, reach: Reach },
+    Step { run: Option<usize>, granularity: Granularity },
     StepSeq(u64),
     Resume { run: Option<usize> },
     Pause { run: Option<usize> },
@@ -53,8 +53,8 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => (kind(), 0..RUNS.len(), proptest::option::of(0..4_u8))
             .prop_map(|(kind, run, request)| Command::Trace { kind, run, request }),
-        4 => (run(), prop_oneof![Just(Reach::Into), Just(Reach::Over), Just(Reach::Out)])
-            .prop_map(|(run, reach)| Command::Step { run, reach }),
+        4 => (run(), prop_oneof![Just(Granularity::Into), Just(Granularity::Over), Just(Granularity::Out)])
+            .prop_map(|(run, granularity)| Command::Step { run, granularity }),
         1 => (0..30_u64).prop_map(Command::StepSeq),
         2 => run().prop_map(|run| Command::Resume { run }),
         2 => run().prop_map(|run| Command::Pause { run }),
@@ -92,7 +92,7 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
     let held_before: BTreeSet<_> = driver.held().into_iter().collect();
     match command {
         Command::Trace { kind, run, request } => {
-            let request_id: Option<crate::event::Label> = request.map(|id| format!("{id}").into());
+            let request_id: Option<crate::event::SmallStr> = request.map(|id| format!("{id}").into());
             if let Some(id) = &request_id
                 && driver.session.known(id, 7).expect("one body").is_some()
             {
@@ -106,18 +106,18 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
                 world.waiting.insert(seq.0);
             }
         }
-        Command::Step { run: index, reach } => {
+        Command::Step { run: index, granularity } => {
             let named = run(index);
             let of_run = |hold: &&Hold| named.as_ref().is_none_or(|run| hold.event.run_id == *run);
             let oldest = driver.session.holds().filter(|hold| hold.gate.is_none()).find(of_run);
             let oldest = oldest.map(|hold| hold.event.seq);
             let released =
-                driver.run(|session| session.step(named.as_ref(), None, *reach, &actor, now).expect("few runs"));
+                driver.run(|session| session.step(named.as_ref(), None, *granularity, &actor, now).expect("few runs"));
             prop_assert_eq!(released, Vec::from_iter(oldest), "exactly the oldest");
         }
         Command::StepSeq(seq) => {
             let held = driver.session.hold(Seq(*seq)).is_some_and(|hold| hold.gate.is_none());
-            match driver.session.step(None, Some(Seq(*seq)), Reach::Into, &actor, now) {
+            match driver.session.step(None, Some(Seq(*seq)), Granularity::Into, &actor, now) {
                 Ok(changes) => {
                     prop_assert!(held);
                     driver.run(|_| changes);
@@ -154,11 +154,11 @@ fn run(driver: &mut Driver, world: &mut World, command: &Command) -> Result<(), 
             driver.events.clear();
             prop_assert_eq!(driver.pos(), (0, 0));
         }
-        Command::Attach { pause } => drop(driver.run(|session| session.join(Part::Debugger, *pause))),
-        Command::Observe => drop(driver.run(|session| session.join(Part::Observer, true))),
+        Command::Attach { pause } => drop(driver.run(|session| session.join(Role::Debugger, *pause))),
+        Command::Observe => drop(driver.run(|session| session.join(Role::Observer, true))),
         Command::Leave(debugger) => {
-            let part = if *debugger { Part::Debugger } else { Part::Observer };
-            driver.run(|_| vec![Change::Left(part)]);
+            let role = if *debugger { Role::Debugger } else { Role::Observer };
+            driver.run(|_| vec![Change::Left(role)]);
         }
         Command::GraceOver => drop(driver.run(|session| session.detach(now))),
         Command::Break { kind, gate, once, all_stop, logs } => {

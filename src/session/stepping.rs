@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::event::{Event, Label, Role};
+use crate::event::{Event, Phase, SmallStr};
 
 /// Nodes with a reported parent that are kept per run. Beyond it the oldest are forgotten: they then count as roots.
 const MAX_NODES: usize = 4_096;
@@ -11,12 +11,12 @@ const MAX_DEPTH: u32 = 256;
 
 /// The parents that nodes of one run reported.
 #[derive(Debug, Default)]
-pub(super) struct Lineage {
-    parents: HashMap<Label, Label>,
-    order: VecDeque<Label>,
+pub(super) struct Parents {
+    parents: HashMap<SmallStr, SmallStr>,
+    order: VecDeque<SmallStr>,
 }
 
-impl Lineage {
+impl Parents {
     pub(super) fn see(&mut self, event: &Event) {
         let (Some(node), Some(parent)) = (&event.node_id, &event.parent_id) else { return };
         if self.parents.insert(node.clone(), parent.clone()).is_none() {
@@ -30,17 +30,17 @@ impl Lineage {
     }
 
     /// The node above an event's.
-    pub(super) fn parent_of(&self, event: &Event) -> Option<Label> {
+    pub(super) fn parent_of(&self, event: &Event) -> Option<SmallStr> {
         event.parent_id.clone().or_else(|| self.parents.get(event.node_id.as_ref()?).cloned())
     }
 
     /// The node above one that events were reported of.
-    pub(super) fn above(&self, node: &Label) -> Option<Label> {
+    pub(super) fn above(&self, node: &SmallStr) -> Option<SmallStr> {
         self.parents.get(node).cloned()
     }
 
     /// How many nodes lie above, as far as they were reported.
-    pub(super) fn depth(&self, node: Option<&Label>, parent: Option<&Label>) -> u32 {
+    pub(super) fn depth(&self, node: Option<&SmallStr>, parent: Option<&SmallStr>) -> u32 {
         let mut above = parent.or_else(|| self.parents.get(node?));
         let mut depth = 0;
         while let Some(node) = above.filter(|_| depth < MAX_DEPTH) {
@@ -51,7 +51,7 @@ impl Lineage {
     }
 
     /// Whether an event is a node's own, or of one below it.
-    fn is_within(&self, event: &Event, node: &Label) -> bool {
+    fn is_within(&self, event: &Event, node: &SmallStr) -> bool {
         if event.node_id.as_ref() == Some(node) {
             return true;
         }
@@ -68,11 +68,11 @@ impl Lineage {
 
     /// Whether a step to the end of `node` has come to its target: the event that closes it or, should it never
     /// close, the next opening outside of it. So no node that forgets to close loses the agent.
-    pub(super) fn reaches(&self, event: &Event, node: &Label) -> bool {
-        match event.kind.role() {
-            Role::Closes => event.node_id.as_ref() == Some(node),
-            Role::Opens => !self.is_within(event, node),
-            Role::Neither => false,
+    pub(super) fn reaches(&self, event: &Event, node: &SmallStr) -> bool {
+        match event.kind.phase() {
+            Phase::Closes => event.node_id.as_ref() == Some(node),
+            Phase::Opens => !self.is_within(event, node),
+            Phase::Neither => false,
         }
     }
 }

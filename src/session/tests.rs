@@ -1,8 +1,8 @@
 //! The rules of a session, claim by claim.
 
 use super::{
-    Change, HoldReason, Known, Mode, Part, Refusal,
-    control::Reach,
+    Change, HoldReason, Known, Mode, Refusal, Role,
+    control::Granularity,
     fixtures::{Driver, everything, moment, report, run_id},
 };
 use crate::event::{Decision, EventType, Outcome, Report, Seq};
@@ -30,7 +30,7 @@ fn nobody_is_held_while_nobody_debugs() {
     let mut driver = Driver::new();
     let seq = driver.prompt("");
     assert_eq!(driver.answer_to(seq).outcome, Outcome::NotHeld);
-    driver.run(|session| session.join(Part::Observer, true));
+    driver.run(|session| session.join(Role::Observer, true));
     driver.prompt("");
     assert!(driver.held().is_empty());
     assert_eq!(driver.session.mode(), None);
@@ -43,7 +43,7 @@ fn attaching_pauses_unless_asked_not_to() {
     assert_eq!(driver.held(), [1]);
 
     let mut driver = Driver::new();
-    driver.run(|session| session.join(Part::Debugger, false));
+    driver.run(|session| session.join(Role::Debugger, false));
     driver.prompt("");
     assert!(driver.held().is_empty());
     assert_eq!(driver.session.mode(), Some(Mode::Running));
@@ -53,7 +53,7 @@ fn attaching_pauses_unless_asked_not_to() {
 fn a_second_debugger_changes_nothing() {
     let mut driver = Driver::attached();
     resume(&mut driver, None);
-    driver.run(|session| session.join(Part::Debugger, true));
+    driver.run(|session| session.join(Role::Debugger, true));
     assert_eq!(driver.session.mode(), Some(Mode::Running));
 }
 
@@ -64,7 +64,7 @@ fn a_pause_or_step_while_nobody_is_attached_waits_for_the_attach() {
         ask(&mut driver);
         driver.prompt("");
         assert!(driver.held().is_empty());
-        driver.run(|session| session.join(Part::Debugger, false));
+        driver.run(|session| session.join(Role::Debugger, false));
         driver.prompt("");
         assert_eq!(driver.held(), [2]);
     }
@@ -94,14 +94,16 @@ fn step_can_name_the_event_or_the_run() {
     let mut driver = Driver::attached();
     let (a, b, c) = (driver.prompt("a"), driver.prompt("b"), driver.prompt("b"));
     let run = run_id("b");
-    let by_run = driver.run(|session| session.step(Some(&run), None, Reach::Into, &actor(), moment(5)).expect("held"));
+    let by_run =
+        driver.run(|session| session.step(Some(&run), None, Granularity::Into, &actor(), moment(5)).expect("held"));
     assert_eq!(by_run, [b]);
-    let by_seq = driver.run(|session| session.step(None, Some(c), Reach::Into, &actor(), moment(5)).expect("held"));
+    let by_seq =
+        driver.run(|session| session.step(None, Some(c), Granularity::Into, &actor(), moment(5)).expect("held"));
     assert_eq!(by_seq, [c]);
     let other_run =
-        driver.session.step(Some(&run), Some(a), Reach::Into, &actor(), moment(5)).expect_err("of another run");
+        driver.session.step(Some(&run), Some(a), Granularity::Into, &actor(), moment(5)).expect_err("of another run");
     assert_eq!(other_run, Refusal::NotHeld(a));
-    let gone = driver.session.step(None, Some(c), Reach::Into, &actor(), moment(5)).expect_err("released before");
+    let gone = driver.session.step(None, Some(c), Granularity::Into, &actor(), moment(5)).expect_err("released before");
     assert_eq!(gone, Refusal::NotHeld(c));
 }
 
@@ -151,7 +153,7 @@ fn clear_lets_everybody_go_and_never_uses_a_number_again() {
 fn the_last_debugger_to_leave_lets_everybody_go_after_its_grace() {
     let mut driver = Driver::attached();
     let seq = driver.prompt("");
-    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|_| vec![Change::Left(Role::Debugger)]);
     assert_eq!(driver.held(), [seq.0], "the grace has begun");
     let kept = driver.prompt("");
     driver.run(|session| session.detach(moment(10)));
@@ -165,8 +167,8 @@ fn the_last_debugger_to_leave_lets_everybody_go_after_its_grace() {
 fn coming_back_within_the_grace_changes_nothing() {
     let mut driver = Driver::attached();
     resume(&mut driver, None);
-    driver.run(|_| vec![Change::Left(Part::Debugger)]);
-    driver.run(|session| session.join(Part::Debugger, true));
+    driver.run(|_| vec![Change::Left(Role::Debugger)]);
+    driver.run(|session| session.join(Role::Debugger, true));
     assert_eq!(driver.session.mode(), Some(Mode::Running));
     assert!(driver.session.detach(moment(9)).is_empty(), "somebody is there");
 }
@@ -210,7 +212,7 @@ fn held_time_is_measured_on_the_steady_clock() {
     let mut driver = Driver::attached();
     let seq = driver.prompt("");
     let began = driver.now;
-    driver.run(|session| session.step(None, None, Reach::Into, &actor(), moment(began + 250)).expect("held"));
+    driver.run(|session| session.step(None, None, Granularity::Into, &actor(), moment(began + 250)).expect("held"));
     assert_eq!(driver.answer_to(seq).held_for.as_millis(), 250);
 }
 
@@ -265,11 +267,11 @@ fn abort_ends_the_run_until_somebody_lets_it_go_on() {
     assert_eq!((&driver.answer_to(later).decision, driver.answer_to(later).outcome), (&abort, Outcome::NotHeld));
     // Neither a step nor a tab that closes and comes back lets a stopped run go on.
     driver.step();
-    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|_| vec![Change::Left(Role::Debugger)]);
     driver.run(|session| session.detach(moment(9)));
     let while_away = driver.prompt("");
     assert_eq!(driver.answer_to(while_away).decision, abort);
-    driver.run(|session| session.join(Part::Debugger, true));
+    driver.run(|session| session.join(Role::Debugger, true));
     let back = driver.prompt("");
     assert_eq!(driver.answer_to(back).decision, abort);
     pause(&mut driver, None);
@@ -280,10 +282,10 @@ fn abort_ends_the_run_until_somebody_lets_it_go_on() {
 #[test]
 fn a_pause_within_the_grace_is_kept_for_the_next_attach() {
     let mut driver = Driver::attached();
-    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|_| vec![Change::Left(Role::Debugger)]);
     pause(&mut driver, None);
     driver.run(|session| session.detach(moment(9)));
-    driver.run(|session| session.join(Part::Debugger, false));
+    driver.run(|session| session.join(Role::Debugger, false));
     driver.prompt("");
     assert_eq!(driver.held(), [1]);
 }
@@ -305,7 +307,7 @@ fn modes_of_runs_are_bounded_and_the_oldest_goes_back_to_the_default() {
 fn whoever_watches_is_told_that_a_run_ended_before_its_step_did() {
     let mut driver = Driver::attached();
     driver.trace(at(EventType::ToolCall, "lost", ""));
-    driver.step_by(Reach::Over);
+    driver.step_by(Granularity::Over);
     let before = driver.session.revision();
     driver.trace(Report { run_end: true, ..report(EventType::Log, "") });
     assert_eq!(driver.session.mode(), Some(Mode::Paused(HoldReason::Step)));
@@ -390,7 +392,7 @@ fn at(kind: EventType, node: &str, parent: &str) -> Report {
 fn stepping_over_passes_the_subtree_and_stops_at_the_close() {
     let mut driver = Driver::attached();
     let call = driver.trace(at(EventType::ToolCall, "sub", "root"));
-    assert_eq!(driver.step_by(Reach::Over), [call]);
+    assert_eq!(driver.step_by(Granularity::Over), [call]);
     assert!(matches!(driver.session.mode(), Some(Mode::Stepping(_))));
     driver.trace(at(EventType::Prompt, "child", "sub"));
     driver.trace(at(EventType::ToolCall, "grandchild", "child"));
@@ -401,7 +403,7 @@ fn stepping_over_passes_the_subtree_and_stops_at_the_close() {
     assert_eq!(driver.held(), [close.0]);
     assert_eq!(driver.session.mode(), Some(Mode::Paused(HoldReason::Step)));
     // From a closing step there is nothing to step over: it goes into the next.
-    driver.step_by(Reach::Over);
+    driver.step_by(Granularity::Over);
     let next = driver.trace(report(EventType::Log, ""));
     assert_eq!(driver.held(), [next.0]);
 }
@@ -410,7 +412,7 @@ fn stepping_over_passes_the_subtree_and_stops_at_the_close() {
 fn a_node_that_never_closes_does_not_lose_the_agent() {
     let mut driver = Driver::attached();
     driver.trace(at(EventType::ToolCall, "lost", ""));
-    driver.step_by(Reach::Over);
+    driver.step_by(Granularity::Over);
     driver.trace(at(EventType::Prompt, "inside", "lost"));
     driver.trace(report(EventType::Log, ""));
     assert!(driver.held().is_empty());
@@ -425,7 +427,7 @@ fn stepping_out_stops_at_the_close_of_the_node_above() {
     driver.trace(at(EventType::ToolCall, "outer", ""));
     pause(&mut driver, None);
     driver.trace(at(EventType::Prompt, "inner", "outer"));
-    driver.step_by(Reach::Out);
+    driver.step_by(Granularity::Out);
     driver.trace(at(EventType::Response, "inner", ""));
     driver.trace(at(EventType::ToolCall, "second", "outer"));
     driver.trace(at(EventType::ToolResult, "second", ""));
@@ -438,7 +440,7 @@ fn stepping_out_stops_at_the_close_of_the_node_above() {
 fn a_step_target_is_of_its_run_alone() {
     let mut driver = Driver::attached();
     driver.trace(at(EventType::ToolCall, "sub", ""));
-    driver.step_by(Reach::Over);
+    driver.step_by(Granularity::Over);
     let other = driver.prompt("other");
     assert_eq!(driver.held(), [other.0], "other runs are as paused as before");
 }

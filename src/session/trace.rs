@@ -13,8 +13,8 @@ use super::{
 use crate::{
     content::digest::Digest,
     event::{
-        Accepts, Answer, Decision, Effect, Event, EventType, Form, Label, Moment, Origin, Payload, Report, Role, Seq,
-        Surroundings,
+        Accepts, Answer, Decision, Effect, Encoding, Event, EventType, Moment, Origin, Payload, Phase, Report,
+        RunContext, Seq, SmallStr,
     },
 };
 
@@ -49,12 +49,12 @@ impl Session {
             // A run has many events: they share its name.
             report.run_id = id.clone();
         }
-        let (mut event, likeness) = self.event(report, run, now);
+        let (mut event, repeat_key) = self.event(report, run, now);
         // What an abort answers uses up nothing of a fork's record.
         let aborted = run.and_then(|run| run.aborted.clone());
-        let forked = run.filter(|_| event.kind.role() == Role::Opens && aborted.is_none());
+        let forked = run.filter(|_| event.kind.phase() == Phase::Opens && aborted.is_none());
         let verdict = forked.and_then(|run| match (&run.fork, run.forgotten) {
-            (Some(fork), _) => Some(fork.judge(&event, digest.as_ref(), &run.lineage)),
+            (Some(fork), _) => Some(fork.judge(&event, digest.as_ref(), &run.parents)),
             (None, true) => Some(Verdict::gone(&event)),
             (None, false) => None,
         });
@@ -89,35 +89,35 @@ impl Session {
         if hold.is_none() && !is_aborted && answer.decision != Decision::Proceed {
             more.insert(0, Change::Decided(Arc::new(decided(&event, answer.decision.clone()))));
         }
-        (Recorded { event, at: now.steady, hold, fingerprint, answer, likeness, over_limit, result, found }, more)
+        (Recorded { event, at: now.steady, hold, fingerprint, answer, repeat_key, over_limit, result, found }, more)
     }
 
     /// The event that a report becomes, and what it opened as a number.
     fn event(&self, report: Report, run: Option<&Run>, now: Moment) -> (Event, u64) {
         let seq = Seq(self.next);
-        let opens = report.kind.role() == Role::Opens;
-        let node_id = report.node_id.or_else(|| match report.kind.role() {
-            Role::Opens => Some(own_node(seq)),
-            Role::Closes => run?.open.only_match(report.kind, report.name.as_deref()),
-            Role::Neither => None,
+        let opens = report.kind.phase() == Phase::Opens;
+        let node_id = report.node_id.or_else(|| match report.kind.phase() {
+            Phase::Opens => Some(own_node(seq)),
+            Phase::Closes => run?.open.only_match(report.kind, report.name.as_deref()),
+            Phase::Neither => None,
         });
-        let likeness = if opens { likeness(report.kind, report.name.as_deref(), &report.data) } else { 0 };
+        let repeat_key = if opens { repeat_key(report.kind, report.name.as_deref(), &report.data) } else { 0 };
         let tokens = report.details.as_ref().map_or(0, |details| details.tokens());
         let depth = run.map_or(u32::from(report.parent_id.is_some()), |run| {
-            run.lineage.depth(node_id.as_ref(), report.parent_id.as_ref())
+            run.parents.depth(node_id.as_ref(), report.parent_id.as_ref())
         });
-        let context = Surroundings {
+        let context = RunContext {
             depth,
             repeats: match (opens, run) {
                 (false, _) => 0,
-                (true, Some(run)) if run.repeats.0 == likeness => run.repeats.1 + 1,
+                (true, Some(run)) if run.repeats.0 == repeat_key => run.repeats.1 + 1,
                 (true, _) => 1,
             },
             run_events: run.map_or(0, |run| run.events) + 1,
             run_tokens: run.map_or(0, |run| run.tokens).saturating_add(tokens),
             run_elapsed_ms: run.map_or(0, |run| run.worked_ms(now)),
         };
-        let closes = node_id.as_ref().filter(|_| report.kind.role() == Role::Closes);
+        let closes = node_id.as_ref().filter(|_| report.kind.phase() == Phase::Closes);
         let origin = closes.and_then(|node| run?.open.result_of(report.kind, node)).unwrap_or_default();
         let event = Event {
             seq,
@@ -139,7 +139,7 @@ impl Session {
             origin,
             replay: None,
         };
-        (event, likeness)
+        (event, repeat_key)
     }
 
     fn hits(&self, event: &Event, clock: &dyn Fn() -> Duration) -> Hits {
@@ -167,7 +167,7 @@ impl Session {
             (Some(_), Some(verdict)) => verdict.retraced,
             // The closing of what was served, and whatever belongs to no step before the fork point.
             (Some(fork), None) => {
-                let of_no_step = event.node_id.is_none() || event.kind.role() == Role::Neither;
+                let of_no_step = event.node_id.is_none() || event.kind.phase() == Phase::Neither;
                 event.origin == Origin::Recorded || (of_no_step && fork.retraces())
             }
         };
@@ -176,7 +176,7 @@ impl Session {
             _ if !hits.stops.is_empty() => HoldReason::Breakpoint,
             _ if retraced => return None,
             Mode::Paused(reason) if self.attached => *reason,
-            Mode::Stepping(node) if self.attached && run?.lineage.reaches(event, node) => HoldReason::Step,
+            Mode::Stepping(node) if self.attached && run?.parents.reaches(event, node) => HoldReason::Step,
             _ => return None,
         };
         // A gate fails closed, but before what runs nothing anyway.
@@ -235,7 +235,7 @@ impl Session {
             at: now.wall,
             run_id: event.run_id.clone(),
             kind: EventType::Log,
-            data: Payload { json: data.to_string().into(), form: Form::Json },
+            data: Payload { json: data.to_string().into(), encoding: Encoding::Json },
             node_id: event.node_id.clone(),
             parent_id: event.parent_id.clone(),
             name: None,
@@ -246,7 +246,7 @@ impl Session {
             request_id: None,
             run_end: false,
             by_breakpoint: true,
-            context: Surroundings { repeats: 0, run_events: context.run_events + after, ..context },
+            context: RunContext { repeats: 0, run_events: context.run_events + after, ..context },
             origin: Origin::Live,
             replay: None,
         };
@@ -258,9 +258,9 @@ impl Session {
 impl Recorded {
     /// An event that nobody waits for.
     pub(super) fn of(event: Arc<Event>, answer: Answer, now: Moment) -> Self {
-        let (likeness, fingerprint, over_limit) = (0, 0, false);
+        let (repeat_key, fingerprint, over_limit) = (0, 0, false);
         let (hold, result, found) = (None, Origin::Live, None);
-        Self { event, at: now.steady, hold, fingerprint, answer, likeness, over_limit, result, found }
+        Self { event, at: now.steady, hold, fingerprint, answer, repeat_key, over_limit, result, found }
     }
 }
 
@@ -276,12 +276,12 @@ impl Run {
 
 /// Equal for equal type, name and data, as the agent wrote them. Of the agent's own texts and for its own count, so
 /// that it need not withstand anybody; of every opening event, so that it has to be quick.
-fn likeness(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
+fn repeat_key(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
     FixedState::default().hash_one((kind, name, &*data.json))
 }
 
 /// The node of an opening event that named none.
-fn own_node(seq: Seq) -> Label {
+fn own_node(seq: Seq) -> SmallStr {
     let (mut text, mut begins, mut number) = ([b'n'; 21], 21, seq.0);
     while number > 0 {
         begins -= 1;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Entry, Log, Offset};
-use crate::event::{Decision, Ended, Event, Outcome, RunId, Seq, Timestamp};
+use crate::event::{Decision, Event, HoldEnded, Outcome, RunId, Seq, Timestamp};
 
 /// Runs every claim against fresh logs of one kind, whose first epoch is "first".
 pub(crate) fn run(new: impl Fn() -> Box<dyn Log>) {
@@ -21,7 +21,7 @@ fn event(seq: u64, text: &str) -> Entry {
 }
 
 fn ended(seq: u64) -> Entry {
-    Entry::Ended(Arc::new(Ended {
+    Entry::HoldEnded(Arc::new(HoldEnded {
         seq: Seq(seq),
         run_id: RunId::parse("").expect("valid"),
         outcome: Outcome::Stepped,
@@ -39,7 +39,7 @@ fn read(log: &dyn Log, from: u64, most: usize) -> Vec<(u64, String, String)> {
     log.read(Offset(from), most, &mut records);
     let word = |entry: &Entry| match entry {
         Entry::Event(event) => format!("event {}", event.seq.0),
-        Entry::Ended(ended) => format!("ended {}", ended.seq.0),
+        Entry::HoldEnded(ended) => format!("ended {}", ended.seq.0),
         Entry::Forked(forked) => format!("forked {}", forked.run_id.as_str()),
     };
     records.iter().map(|record| (record.offset.0, record.epoch.to_string(), word(&record.entry))).collect()

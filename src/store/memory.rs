@@ -64,7 +64,7 @@ impl Log for MemoryLog {
             match front {
                 Entry::Event(_) if trimmed.is_some() => break,
                 Entry::Event(event) => trimmed = Some(event.clone()),
-                Entry::Ended(_) | Entry::Forked(_) => {}
+                Entry::HoldEnded(_) | Entry::Forked(_) => {}
             }
             self.bytes -= front.bytes();
             self.entries.pop_front();

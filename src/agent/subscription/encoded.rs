@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::masking::Sight;
+use crate::masking::Visibility;
 
 /// The transports.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +26,12 @@ impl<T> Encoded<T> {
     }
 
     /// The encoding for one wire, as it is seen, made now where nobody needed it before.
-    pub(crate) fn encoded(&self, wire: Wire, sight: Sight, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
-        let place = match (wire, sight) {
-            (Wire::Sse, Sight::Whole) => 0,
-            (Wire::Grpc, Sight::Whole) => 1,
-            (Wire::Sse, Sight::Masked) => 2,
-            (Wire::Grpc, Sight::Masked) => 3,
+    pub(crate) fn encoded(&self, wire: Wire, visibility: Visibility, encode: impl FnOnce(&T) -> Bytes) -> &Bytes {
+        let place = match (wire, visibility) {
+            (Wire::Sse, Visibility::Whole) => 0,
+            (Wire::Grpc, Visibility::Whole) => 1,
+            (Wire::Sse, Visibility::Masked) => 2,
+            (Wire::Grpc, Visibility::Masked) => 3,
         };
         self.encodings[place].get_or_init(|| encode(&self.value))
     }

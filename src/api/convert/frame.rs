@@ -10,7 +10,7 @@ use super::{json, line, response, run};
 use crate::{
     agent::subscription::{Frame, encoded::Wire},
     json as shape,
-    masking::Sight,
+    masking::Visibility,
     proto::{self, EncodedFrame, events_response::Frame as WireFrame},
     store::{Entry, Record, token::ResumeToken},
 };
@@ -44,24 +44,24 @@ impl From<EncodedFrame> for EncodedFrames {
     }
 }
 
-/// A frame as gRPC sends it to whoever has such a sight.
-pub(crate) fn grpc(frame: &Frame, sight: Sight) -> EncodedFrames {
+/// A frame as gRPC sends it to whoever has such a visibility.
+pub(crate) fn grpc(frame: &Frame, visibility: Visibility) -> EncodedFrames {
     let own = |frame, token: &ResumeToken| {
         EncodedFrame { shared: encode(frame, String::new()), resume_token: token.to_string() }.into()
     };
     match frame {
         Frame::Span(span) => {
-            let shared = span.encoded(Wire::Grpc, sight, |span| {
+            let shared = span.encoded(Wire::Grpc, visibility, |span| {
                 let mut bytes = Vec::with_capacity(span_capacity(&span.records));
                 for record in &span.records {
-                    grpc_record(record, sight, &mut bytes);
+                    grpc_record(record, visibility, &mut bytes);
                 }
                 bytes.into()
             });
             EncodedFrames { own: None, shared: shared.clone() }
         }
         Frame::State(snapshot, token) => {
-            let shared = snapshot.encoded(Wire::Grpc, Sight::Whole, |snapshot| {
+            let shared = snapshot.encoded(Wire::Grpc, Visibility::Whole, |snapshot| {
                 encode(WireFrame::State(response::state(snapshot)), String::new())
             });
             EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }.into()
@@ -81,17 +81,17 @@ fn encode(frame: WireFrame, resume_token: String) -> Bytes {
 /// A frame as SSE sends it: the lines, and the empty one that ends them.
 ///
 /// Everything in a frame is JSON on one line, or a token of hexadecimal digits: agent text cannot break out of it.
-pub(crate) fn sse(frame: &Frame, sight: Sight) -> Bytes {
+pub(crate) fn sse(frame: &Frame, visibility: Visibility) -> Bytes {
     match frame {
         Frame::Span(span) => span
-            .encoded(Wire::Sse, sight, |span| {
+            .encoded(Wire::Sse, visibility, |span| {
                 let mut bytes = Vec::with_capacity(span_capacity(&span.records));
-                span.records.iter().for_each(|record| sse_record(record, sight, &mut bytes));
+                span.records.iter().for_each(|record| sse_record(record, visibility, &mut bytes));
                 bytes.into()
             })
             .clone(),
         Frame::State(snapshot, _) => snapshot
-            .encoded(Wire::Sse, Sight::Whole, |snapshot| {
+            .encoded(Wire::Sse, Visibility::Whole, |snapshot| {
                 lines(Some("state"), None, &shape::state(response::state(snapshot)))
             })
             .clone(),
@@ -106,11 +106,11 @@ fn span_capacity(records: &[Record]) -> usize {
     records.iter().map(|record| record.entry.bytes() + 256).sum()
 }
 
-fn grpc_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
-    let record = &sight.of(record.clone());
+fn grpc_record(record: &Record, visibility: Visibility, into: &mut Vec<u8>) {
+    let record = &visibility.of(record.clone());
     let frame = match &record.entry {
         Entry::Event(event) => WireFrame::Event(response::event(event)),
-        Entry::Ended(ended) => WireFrame::Decision(response::decision_made(ended)),
+        Entry::HoldEnded(ended) => WireFrame::Decision(response::decision_made(ended)),
         Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
     };
     let message = proto::EventsResponse { frame: Some(frame), resume_token: ResumeToken::of(record).text() };
@@ -119,8 +119,8 @@ fn grpc_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
     message.encode_raw(into);
 }
 
-fn sse_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
-    let record = &sight.of(record.clone());
+fn sse_record(record: &Record, visibility: Visibility, into: &mut Vec<u8>) {
+    let record = &visibility.of(record.clone());
     let token = ResumeToken::of(record);
     match &record.entry {
         Entry::Event(event) => {
@@ -128,7 +128,7 @@ fn sse_record(record: &Record, sight: Sight, into: &mut Vec<u8>) {
             line::event(into, event);
             into.extend_from_slice(b"\n\n");
         }
-        Entry::Ended(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
+        Entry::HoldEnded(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
         Entry::Forked(forked) => {
             write_lines(into, Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked)));
         }
@@ -158,7 +158,7 @@ fn write_lines(into: &mut Vec<u8>, name: Option<&str>, token: Option<&ResumeToke
 pub(crate) fn joined(event: &Record, ended: Option<&Record>) -> Option<Box<RawValue>> {
     let Entry::Event(event) = &event.entry else { return None };
     let decision = ended.and_then(|record| match &record.entry {
-        Entry::Ended(ended) => Some(json::decision_made(ended)),
+        Entry::HoldEnded(ended) => Some(json::decision_made(ended)),
         Entry::Event(_) | Entry::Forked(_) => None,
     });
     serde_json::value::to_raw_value(&shape::Recorded { event: json::event(event), decision }).ok()

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{run, to_duration, to_span, to_timestamp};
 use crate::{
-    event::{self, Ended, Payload},
+    event::{self, HoldEnded, Payload},
     json::{Decision, DecisionMade, Event, milliseconds, run::divergence, seconds},
     proto::{self, name::Named as _},
 };
@@ -50,7 +50,7 @@ fn raw(payload: &Payload) -> Cow<'_, RawValue> {
 }
 
 /// How a hold ended.
-pub(crate) fn decision_made(ended: &Ended) -> DecisionMade<'_> {
+pub(crate) fn decision_made(ended: &HoldEnded) -> DecisionMade<'_> {
     DecisionMade {
         r#type: "decision",
         seq: ended.seq.0,

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         content::difference::Field,
-        event::{Details, Divergence, Effect, Form, Origin, Seq},
+        event::{Details, Divergence, Effect, Encoding, Origin, Seq},
         session::fixtures,
     };
 
@@ -171,7 +171,7 @@ mod tests {
             latency: Some(Span(-3_000_000)),
             replay_checkpoint: Some(false),
             checkpoint_id: Some("c".into()),
-            metadata: Some(Payload { json: r#"{ "a" : 1e2 }"#.into(), form: Form::Json }),
+            metadata: Some(Payload { json: r#"{ "a" : 1e2 }"#.into(), encoding: Encoding::Json }),
             match_key: Some("k".into()),
         }));
         check(&event);

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use crate::{
     content::scan::{Hints, Scan, scan},
     error::Error,
-    event::{Form, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
+    event::{Encoding, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
     json::AsJson,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn from_json(field: &'static str, text: &str, checked: Checked) -> Re
         true => text.replace(['\n', '\r'], "").into(),
         false => text.into(),
     };
-    Ok((Payload { json, form: Form::Json }, hints))
+    Ok((Payload { json, encoding: Encoding::Json }, hints))
 }
 
 /// Takes a Struct, which becomes JSON text.
@@ -52,7 +52,7 @@ pub(super) fn from_struct(field: &'static str, data: &Struct) -> Result<(Payload
         return Err(too_large(field));
     }
     // It is JSON on one line, no deeper than prost decodes: we have just written it.
-    Ok((Payload { json: json.into(), form: Form::Struct }, hints(data)))
+    Ok((Payload { json: json.into(), encoding: Encoding::Struct }, hints(data)))
 }
 
 /// What a Struct says about its event.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_struct_survives_its_json_form() {
         let text = r#"{"big":1e300,"deep":[[{"a":null}]],"f":0.1,"n":-3,"s":"é\u0000\"","t":true}"#;
-        let payload = Payload { json: text.into(), form: Form::Struct };
+        let payload = Payload { json: text.into(), encoding: Encoding::Struct };
         let data = to_struct(&payload).expect("an object");
         let (back, _) = from_struct("data", &data).expect("valid");
         assert_eq!(to_struct(&back), Some(data));

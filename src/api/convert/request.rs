@@ -13,12 +13,12 @@ use crate::{
     content::scan::Hints,
     error::Error,
     event::{
-        Accepts, AgentId, Decision, Details, Effect, EventType, Form, Label, Payload, Report, RunId, Seq, Verb,
+        Accepts, AgentId, Decision, Details, Effect, Encoding, EventType, Payload, Report, RunId, Seq, SmallStr, Verb,
         check_id,
     },
-    masking::Sight,
+    masking::Visibility,
     proto::{self, release_request::Action, trace_request},
-    session::{Part, control::Reach},
+    session::{Role, control::Granularity},
     store::token::ResumeToken,
 };
 
@@ -45,7 +45,7 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
     let agent = agent_id(&request.agent_id)?;
     let kind = event_type("type", request.r#type)?;
     let (data, mut hints) = match &request.payload {
-        None => (Payload { json: "{}".into(), form: Form::Json }, Hints::default()),
+        None => (Payload { json: "{}".into(), encoding: Encoding::Json }, Hints::default()),
         Some(trace_request::Payload::DataJson(text)) => from_json("data", text, checked)?,
         Some(trace_request::Payload::Data(data)) => from_struct("data", data)?,
     };
@@ -98,10 +98,10 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
 }
 
 /// The form in which a payload comes, and is answered.
-pub(crate) fn form(payload: &trace_request::Payload) -> Form {
+pub(crate) fn form(payload: &trace_request::Payload) -> Encoding {
     match payload {
-        trace_request::Payload::Data(_) => Form::Struct,
-        trace_request::Payload::DataJson(_) => Form::Json,
+        trace_request::Payload::Data(_) => Encoding::Struct,
+        trace_request::Payload::DataJson(_) => Encoding::Json,
     }
 }
 
@@ -163,20 +163,20 @@ pub(crate) fn seq(number: u64) -> Result<Seq, Error> {
     }
 }
 
-pub(crate) fn reach(number: i32) -> Result<Reach, Error> {
+pub(crate) fn granularity(number: i32) -> Result<Granularity, Error> {
     use proto::StepGranularity as Wire;
     match Wire::try_from(number) {
-        Ok(Wire::Unspecified | Wire::Into) => Ok(Reach::Into),
-        Ok(Wire::Over) => Ok(Reach::Over),
-        Ok(Wire::Out) => Ok(Reach::Out),
+        Ok(Wire::Unspecified | Wire::Into) => Ok(Granularity::Into),
+        Ok(Wire::Over) => Ok(Granularity::Over),
+        Ok(Wire::Out) => Ok(Granularity::Out),
         Err(_) => Err(Error::invalid("granularity", "must be into, over or out")),
     }
 }
 
 pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subscribe), Error> {
-    let part = match proto::Mode::try_from(request.mode) {
-        Ok(proto::Mode::Unspecified | proto::Mode::Debug) => Part::Debugger,
-        Ok(proto::Mode::Observe) => Part::Observer,
+    let role = match proto::Mode::try_from(request.mode) {
+        Ok(proto::Mode::Unspecified | proto::Mode::Debug) => Role::Debugger,
+        Ok(proto::Mode::Observe) => Role::Observer,
         Err(_) => return Err(Error::invalid("mode", "must be debug or observe")),
     };
     let resume = match request.resume_token.as_str() {
@@ -184,9 +184,9 @@ pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subs
         token => Some(token.parse::<ResumeToken>().map_err(|problem| Error::invalid("resume_token", problem))?),
     };
     let how = Subscribe {
-        part,
+        role,
         run: run_id(request.run_id.as_deref())?,
-        sight: Sight::Whole,
+        visibility: Visibility::Whole,
         resume,
         pause_on_attach: request.pause_on_attach.unwrap_or(true),
     };
@@ -286,7 +286,7 @@ fn label(
     field: &'static str,
     given: Option<String>,
     hint: impl FnOnce() -> Option<String>,
-) -> Result<Option<Label>, Error> {
+) -> Result<Option<SmallStr>, Error> {
     match given.filter(|text| !text.is_empty()) {
         Some(text) => check_id(&text).map(|()| Some(text.into())).map_err(|problem| Error::invalid(field, problem)),
         None => Ok(hint().filter(|text| !text.is_empty() && check_id(text).is_ok()).map(Into::into)),

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     agent::snapshot::{HeldView, Snapshot, Status},
     debugger::{Moved, Page},
-    event::{self, AgentId, Answer, Ended, Form, Origin, Payload, Seq},
+    event::{self, AgentId, Answer, Encoding, HoldEnded, Origin, Payload, Seq},
     proto,
     session::{HoldReason, Mode, Position, RunView, breakpoint::label},
     store::{Entry, Record},
@@ -20,7 +20,7 @@ use crate::{
 const MAX_STRUCT_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// What a Trace is told, its payload in the form of the event's own; where that had none, as it was decided.
-pub(crate) fn trace(answer: Answer, form: Option<Form>) -> proto::TraceResponse {
+pub(crate) fn trace(answer: Answer, form: Option<Encoding>) -> proto::TraceResponse {
     proto::TraceResponse {
         seq: answer.seq.0,
         total: answer.total,
@@ -80,10 +80,10 @@ pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
     let recorded = |(record, ended): (Record, Option<Record>)| proto::RecordedEvent {
         event: match &record.entry {
             Entry::Event(recorded) => Some(event(recorded)),
-            Entry::Ended(_) | Entry::Forked(_) => None,
+            Entry::HoldEnded(_) | Entry::Forked(_) => None,
         },
         decision: ended.and_then(|record| match &record.entry {
-            Entry::Ended(ended) => Some(decision_made(ended)),
+            Entry::HoldEnded(ended) => Some(decision_made(ended)),
             Entry::Event(_) | Entry::Forked(_) => None,
         }),
     };
@@ -145,7 +145,7 @@ pub(crate) fn event(event: &event::Event) -> proto::Event {
 }
 
 /// How a hold ended. A decision is shown in the form in which whoever made it gave it.
-pub(crate) fn decision_made(ended: &Ended) -> proto::DecisionMade {
+pub(crate) fn decision_made(ended: &HoldEnded) -> proto::DecisionMade {
     use proto::decision_made::BeforeForm;
     proto::DecisionMade {
         seq: ended.seq.0,
@@ -160,9 +160,9 @@ pub(crate) fn decision_made(ended: &Ended) -> proto::DecisionMade {
 }
 
 /// A decision, its payload in the form that is wanted, or in its own.
-fn decision(decision: &event::Decision, wanted: Option<Form>) -> proto::Decision {
+fn decision(decision: &event::Decision, wanted: Option<Encoding>) -> proto::Decision {
     use proto::{decision::Action, edit, fail, fulfil};
-    let in_form = |data: &Payload| Payload { json: data.json.clone(), form: wanted.unwrap_or(data.form) };
+    let in_form = |data: &Payload| Payload { json: data.json.clone(), encoding: wanted.unwrap_or(data.encoding) };
     let action = match decision {
         event::Decision::Proceed => Action::Proceed(proto::Proceed {}),
         event::Decision::Edit { data, model } => Action::Edit(proto::Edit {
@@ -188,7 +188,7 @@ fn form<T>(
     as_struct: impl FnOnce(prost_types::Struct) -> T,
     as_json: impl FnOnce(String) -> T,
 ) -> T {
-    let data = (payload.form == Form::Struct).then(|| to_struct(payload)).flatten();
+    let data = (payload.encoding == Encoding::Struct).then(|| to_struct(payload)).flatten();
     match data.filter(|data| data.encoded_len() <= MAX_STRUCT_BYTES) {
         Some(data) => as_struct(data),
         None => as_json(payload.json.to_string()),

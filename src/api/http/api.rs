@@ -263,13 +263,13 @@ mod tests {
     use super::*;
     use crate::{
         api::convert,
-        event::{Answer as Told, Decision, Form, Outcome, Payload, Seq},
+        event::{Answer as Told, Decision, Encoding, Outcome, Payload, Seq},
         session::fixtures,
     };
 
     #[test]
     fn what_is_written_by_hand_is_what_the_documented_shape_serializes_to() {
-        let data = || Some(Payload { json: r#"{"n":1.50}"#.into(), form: Form::Json });
+        let data = || Some(Payload { json: r#"{"n":1.50}"#.into(), encoding: Encoding::Json });
         let decisions = [
             Decision::Proceed,
             Decision::Edit { data: data(), model: Some("m\"".into()) },

@@ -21,7 +21,7 @@ use crate::{
         convert::frame,
         grpc::{Caller, Service},
     },
-    masking::Sight,
+    masking::Visibility,
     proto::{self, name::Named},
     store::token::ResumeToken,
 };
@@ -143,7 +143,7 @@ impl Reader {
                     self.wrote = Instant::now();
                     self.framed = self.wrote;
                     break match more {
-                        true => join(&mut self.frames, subscription.sight()),
+                        true => join(&mut self.frames, subscription.visibility()),
                         false => {
                             self.subscription = None;
                             BYE
@@ -173,13 +173,13 @@ impl Reader {
 }
 
 /// One write for all frames of a batch, which is bounded where it is read.
-fn join(frames: &mut Vec<Frame>, sight: Sight) -> Bytes {
+fn join(frames: &mut Vec<Frame>, visibility: Visibility) -> Bytes {
     if let [only] = &frames[..] {
-        let bytes = frame::sse(only, sight);
+        let bytes = frame::sse(only, visibility);
         frames.clear();
         return bytes;
     }
-    let parts: Vec<_> = frames.drain(..).map(|next| frame::sse(&next, sight)).collect();
+    let parts: Vec<_> = frames.drain(..).map(|next| frame::sse(&next, visibility)).collect();
     let mut joined = Vec::with_capacity(parts.iter().map(Bytes::len).sum());
     for part in parts {
         joined.extend_from_slice(&part);
@@ -197,7 +197,7 @@ mod tests {
     use crate::{
         debugger::tests::{agent, debugger, subscribe},
         event::EventType,
-        session::{Part, fixtures::report},
+        session::{Role, fixtures::report},
     };
 
     /// The next bytes, and how many seconds they took.
@@ -210,7 +210,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_is_filled_with_comments_and_heartbeats() {
         let debugger = debugger(&[]);
-        let mut stream = pin!(body(subscribe(&debugger, Part::Observer)));
+        let mut stream = pin!(body(subscribe(&debugger, Role::Observer)));
         assert_eq!(next(&mut stream).await.1, "retry: 2000\n\n");
         assert!(next(&mut stream).await.1.contains("\"type\":\"position\""));
         let comment = || (15, ": still here\n\n".to_owned());

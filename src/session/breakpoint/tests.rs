@@ -4,11 +4,11 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use super::Spec;
 use crate::{
-    event::{Accepts, Decision, EventType, Form, Outcome, Payload, Report, Seq, Verb},
+    event::{Accepts, Decision, Encoding, EventType, Outcome, Payload, Report, Seq, Verb},
     session::{
-        Change, HoldReason, Mode, Part, Refusal,
+        Change, HoldReason, Mode, Refusal, Role,
         condition::{Condition, template::Template},
-        control::Reach,
+        control::Granularity,
         fixtures::{Driver, moment, report, run_id, spec},
     },
 };
@@ -20,7 +20,7 @@ fn when(condition: &str) -> Spec {
 /// Attached and running, with one breakpoint.
 fn running(spec: Spec) -> Driver {
     let mut driver = Driver::new();
-    driver.run(|session| session.join(Part::Debugger, false));
+    driver.run(|session| session.join(Role::Debugger, false));
     set(&mut driver, spec);
     driver
 }
@@ -31,7 +31,7 @@ fn set(driver: &mut Driver, spec: Spec) {
 }
 
 fn call(name: &str, json: &str) -> Report {
-    let data = Payload { json: json.into(), form: Form::Json };
+    let data = Payload { json: json.into(), encoding: Encoding::Json };
     Report { name: Some(name.into()), data, ..report(EventType::ToolCall, "") }
 }
 
@@ -207,7 +207,7 @@ fn a_breakpoint_inside_stops_a_step_over() {
     let mut driver = Driver::attached();
     set(&mut driver, when("event.name == 'inner'"));
     driver.trace(Report { node_id: Some("outer".into()), ..call("outer", "{}") });
-    driver.step_by(Reach::Over);
+    driver.step_by(Granularity::Over);
     let inner = driver.trace(Report { parent_id: Some("outer".into()), ..call("inner", "{}") });
     assert_eq!(driver.held(), [inner.0]);
     assert_eq!(driver.session.hold(inner).expect("held").reason, HoldReason::Breakpoint);
@@ -240,13 +240,14 @@ fn a_gate_holds_whoever_is_there_and_only_a_release_opens_it() {
     assert_eq!(driver.held(), [seq.0]);
     // The agent goes on elsewhere: a gate pauses nobody who is not debugged.
     driver.prompt("");
-    driver.run(|session| session.join(Part::Debugger, false));
+    driver.run(|session| session.join(Role::Debugger, false));
     driver.run(|session| session.resume(None, &"tester".into(), moment(5)));
     driver.step();
-    driver.run(|_| vec![Change::Left(Part::Debugger)]);
+    driver.run(|_| vec![Change::Left(Role::Debugger)]);
     driver.run(|session| session.detach(moment(9)));
     assert_eq!(driver.held(), [seq.0]);
-    let refused = driver.session.step(None, Some(seq), Reach::Into, &"tester".into(), moment(9)).expect_err("a gate");
+    let refused =
+        driver.session.step(None, Some(seq), Granularity::Into, &"tester".into(), moment(9)).expect_err("a gate");
     assert_eq!(refused, Refusal::Gate(seq));
     driver.run(|session| session.release(seq, Decision::Proceed, &"tester".into(), moment(9)).expect("explicit"));
     assert_eq!(driver.answer_to(seq).decision, Decision::Proceed);

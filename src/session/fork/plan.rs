@@ -1,4 +1,4 @@
-//! The plan of a fork: what its source recorded, and which part each step of it has.
+//! The plan of a fork: what its source recorded, and which disposition each step of it has.
 
 use std::{collections::HashMap, fmt::Write, sync::Arc};
 
@@ -8,8 +8,10 @@ use crate::{
         digest::{self, Digest},
         path::Path,
     },
-    event::{Decision, Effect, Ended, Event, EventType, History, Label, Payload, Report, Role, RunId, Seq, Verb},
-    session::{Refusal, stepping::Lineage},
+    event::{
+        Decision, Effect, Event, EventType, History, HoldEnded, Payload, Phase, Report, RunId, Seq, SmallStr, Verb,
+    },
+    session::{Refusal, stepping::Parents},
 };
 
 /// What is taken of a recorded error's own words.
@@ -19,7 +21,7 @@ const MAX_DEPTH: u32 = 256;
 
 /// What happens to a recorded step when it is opened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum Disposition {
     /// It is answered from the record.
     Served,
     /// It lies below what is answered from the record, and will not be opened again.
@@ -44,8 +46,12 @@ pub(crate) struct Place {
 impl Place {
     /// Where an event stands. `step` tells which step of the plan a node is, or that it is none; where it does not
     /// know a node, that is one that nobody opened. Below a node that is no step there is no place.
-    pub(super) fn of(event: &Event, lineage: &Lineage, step: impl Fn(&Label) -> Option<Option<u32>>) -> Option<Self> {
-        let mut node = lineage.parent_of(event);
+    pub(super) fn of(
+        event: &Event,
+        parents: &Parents,
+        step: impl Fn(&SmallStr) -> Option<Option<u32>>,
+    ) -> Option<Self> {
+        let mut node = parents.parent_of(event);
         let mut between = 0;
         while let Some(id) = node.filter(|_| between < MAX_DEPTH) {
             match step(&id) {
@@ -53,7 +59,7 @@ impl Place {
                 Some(None) => return None,
                 None => between += 1,
             }
-            node = lineage.above(&id);
+            node = parents.above(&id);
         }
         Some(Self { above: None, between })
     }
@@ -64,7 +70,7 @@ impl Place {
 pub(crate) struct Step {
     pub(crate) event: Arc<Event>,
     pub(crate) place: Place,
-    pub(crate) part: Part,
+    pub(crate) disposition: Disposition,
     /// What the agent is told instead of running it: fulfil, or fail.
     pub(crate) result: Option<Decision>,
     /// When it was closed.
@@ -134,8 +140,8 @@ impl Plan {
                 around_point = tree.around(event);
             }
         }
-        let at_closing = point.kind.role() == Role::Closes && opened_by_point.is_some();
-        let anchor = opened_by_point.filter(|_| point.kind.role() != Role::Neither);
+        let at_closing = point.kind.phase() == Phase::Closes && opened_by_point.is_some();
+        let anchor = opened_by_point.filter(|_| point.kind.phase() != Phase::Neither);
         if anchor.is_none() && spec.data.is_some() {
             return Err(Refusal::NothingToChange(spec.seq));
         }
@@ -159,7 +165,7 @@ impl Plan {
             ignore: spec.ignore,
         };
         plan.check()?;
-        for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.part != Part::Inside) {
+        for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.disposition != Disposition::Inside) {
             let digest = plan.digest_of(&step.event);
             plan.twins.entry((digest, step.place)).or_default().push(index as u32);
         }
@@ -187,12 +193,12 @@ impl Plan {
 
     /// Refuses a fork whose agent could not be told what it needs to be told.
     fn check(&self) -> Result<(), Refusal> {
-        let needs = |step: &Step| match step.part {
-            Part::Served => Some(Verb::Fulfil),
-            Part::Anchor if self.at_closing => Some(Verb::Fulfil),
-            Part::Anchor => Some(Verb::Edit),
-            Part::After if self.model.is_some() && step.event.kind == EventType::Prompt => Some(Verb::Edit),
-            Part::After | Part::Inside | Part::Container => None,
+        let needs = |step: &Step| match step.disposition {
+            Disposition::Served => Some(Verb::Fulfil),
+            Disposition::Anchor if self.at_closing => Some(Verb::Fulfil),
+            Disposition::Anchor => Some(Verb::Edit),
+            Disposition::After if self.model.is_some() && step.event.kind == EventType::Prompt => Some(Verb::Edit),
+            Disposition::After | Disposition::Inside | Disposition::Container => None,
         };
         for step in &self.steps {
             if let Some(verb) = needs(step).filter(|verb| !step.event.accepts.contains(*verb)) {
@@ -210,26 +216,26 @@ impl Plan {
         let effects = [Effect::Pure, Effect::Read, Effect::Idempotent, Effect::Mutating, Effect::Unknown];
         let mut calls = effects.map(|effect| (effect, self.policies.of(effect), 0));
         for step in &self.steps {
-            let runs = match step.part {
-                Part::Served => {
+            let runs = match step.disposition {
+                Disposition::Served => {
                     summary.from_record += 1;
                     false
                 }
-                Part::Anchor if self.at_closing => {
+                Disposition::Anchor if self.at_closing => {
                     summary.from_record += 1;
                     false
                 }
-                Part::Container => {
+                Disposition::Container => {
                     summary.entered += 1;
                     true
                 }
                 // An edited tool call was asked for by name: no policy stands before it.
-                Part::Anchor => self.data.is_none() || step.event.kind == EventType::Prompt,
-                Part::After => true,
-                Part::Inside => false,
+                Disposition::Anchor => self.data.is_none() || step.event.kind == EventType::Prompt,
+                Disposition::After => true,
+                Disposition::Inside => false,
             };
             match step.event.kind {
-                EventType::Prompt if runs && step.part != Part::Container => summary.live_prompts += 1,
+                EventType::Prompt if runs && step.disposition != Disposition::Container => summary.live_prompts += 1,
                 EventType::ToolCall if runs => {
                     let counted = calls.iter_mut().find(|(effect, ..)| *effect == step.event.effect);
                     counted.into_iter().for_each(|(.., count)| *count += 1);
@@ -283,24 +289,24 @@ fn plural(count: u32) -> &'static str {
 #[derive(Default)]
 struct Tree {
     steps: Vec<Step>,
-    lineage: Lineage,
+    parents: Parents,
     /// The steps of each node, in order.
-    nodes: HashMap<Label, Vec<u32>>,
+    nodes: HashMap<SmallStr, Vec<u32>>,
 }
 
 impl Tree {
     /// Takes in an event, and says which step it opened or closed.
-    fn see(&mut self, event: &Arc<Event>, ended: Option<&Ended>) -> Option<u32> {
-        let touched = match event.kind.role() {
-            Role::Opens => {
-                let place = Place::of(event, &self.lineage, |node| Some(Some(self.newest(node)?)))?;
+    fn see(&mut self, event: &Arc<Event>, ended: Option<&HoldEnded>) -> Option<u32> {
+        let touched = match event.kind.phase() {
+            Phase::Opens => {
+                let place = Place::of(event, &self.parents, |node| Some(Some(self.newest(node)?)))?;
                 let index = self.steps.len() as u32;
                 // An edit of an opening is other input, and no result.
                 let result = ended.and_then(|ended| told(&ended.decision).filter(|_| !is_edit(&ended.decision)));
                 self.steps.push(Step {
                     event: event.clone(),
                     place,
-                    part: Part::After,
+                    disposition: Disposition::After,
                     result,
                     closed: None,
                     ambiguous: false,
@@ -310,16 +316,16 @@ impl Tree {
                 }
                 Some(index)
             }
-            Role::Closes => self.closed_by(event),
-            Role::Neither => None,
+            Phase::Closes => self.closed_by(event),
+            Phase::Neither => None,
         };
-        if let Some(index) = touched.filter(|_| event.kind.role() == Role::Closes) {
+        if let Some(index) = touched.filter(|_| event.kind.phase() == Phase::Closes) {
             let step = &mut self.steps[index as usize];
             step.closed = Some(event.seq);
             let changed = ended.and_then(|ended| told(&ended.decision));
             step.result = changed.or(step.result.take()).or_else(|| Some(reported(event))).filter(|_| !step.ambiguous);
         }
-        self.lineage.see(event);
+        self.parents.see(event);
         touched
     }
 
@@ -340,14 +346,14 @@ impl Tree {
         self.newest(event.node_id.as_ref()?)
     }
 
-    fn newest(&self, node: &Label) -> Option<u32> {
+    fn newest(&self, node: &SmallStr) -> Option<u32> {
         self.nodes.get(node)?.last().copied()
     }
 
     /// The innermost step that is open around an event now.
     fn around(&self, event: &Event) -> Option<u32> {
         let own = self.node_of(event).filter(|index| self.steps[*index as usize].closed.is_none());
-        own.or_else(|| Place::of(event, &self.lineage, |node| Some(Some(self.newest(node)?)))?.above)
+        own.or_else(|| Place::of(event, &self.parents, |node| Some(Some(self.newest(node)?)))?.above)
     }
 }
 
@@ -387,23 +393,23 @@ fn assign_parts(steps: &mut [Step], point: &Event, anchor: Option<u32>, above: O
     let mut above = above;
     while let Some(index) = above {
         let step = &mut steps[index as usize];
-        step.part = Part::Container;
+        step.disposition = Disposition::Container;
         above = step.place.above;
     }
     for index in 0..steps.len() {
-        if steps[index].part == Part::Container {
+        if steps[index].disposition == Disposition::Container {
             continue;
         }
         // What stands above a step was opened before it.
-        let around = steps[index].place.above.map(|above| steps[above as usize].part);
+        let around = steps[index].place.above.map(|above| steps[above as usize].disposition);
         let before = steps[index].event.seq < point.seq;
-        steps[index].part = match around {
-            _ if anchor == Some(index as u32) => Part::Anchor,
-            Some(Part::Served | Part::Inside) => Part::Inside,
-            Some(Part::Anchor) if at_closing => Part::Inside,
-            Some(Part::Anchor | Part::After) => Part::After,
-            Some(Part::Container) | None if before => Part::Served,
-            Some(Part::Container) | None => Part::After,
+        steps[index].disposition = match around {
+            _ if anchor == Some(index as u32) => Disposition::Anchor,
+            Some(Disposition::Served | Disposition::Inside) => Disposition::Inside,
+            Some(Disposition::Anchor) if at_closing => Disposition::Inside,
+            Some(Disposition::Anchor | Disposition::After) => Disposition::After,
+            Some(Disposition::Container) | None if before => Disposition::Served,
+            Some(Disposition::Container) | None => Disposition::After,
         };
     }
 }

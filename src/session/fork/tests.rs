@@ -6,13 +6,13 @@ use super::{MAX_FORKS, OnDivergence, Policies, Policy, Spec, plan::Plan};
 use crate::{
     content::path::Path,
     event::{
-        Accepts, Ancestry, Decision, Details, Effect, Event, EventType, Form, History, Label, Moment, Origin, Payload,
-        Report, Seq, Verb,
+        Accepts, Ancestry, Decision, Details, Effect, Encoding, Event, EventType, History, Moment, Origin, Payload,
+        Report, Seq, SmallStr, Verb,
     },
     session::{
         Change, Forked, HoldReason, Refusal,
         fixtures::{Driver, everything, moment, report, run_id},
-        fork::plan::Part,
+        fork::plan::Disposition,
     },
 };
 use EventType::{Error, Log, Prompt, Response, ToolCall, ToolResult};
@@ -22,10 +22,10 @@ use EventType::{Error, Log, Prompt, Response, ToolCall, ToolResult};
 struct Step<'a>(EventType, &'a str, &'a str, &'a str, &'a str);
 
 fn payload(json: &str) -> Payload {
-    Payload { json: json.into(), form: Form::Json }
+    Payload { json: json.into(), encoding: Encoding::Json }
 }
 
-fn text(text: &str) -> Option<Label> {
+fn text(text: &str) -> Option<SmallStr> {
     Some(text).filter(|text| !text.is_empty()).map(Into::into)
 }
 
@@ -207,8 +207,8 @@ fn the_same_content_at_another_place_is_another_step() {
     // The fork point lies in the outer call, which is entered again as it was, whatever the fork's model.
     let plan =
         fork(&mut driver, Spec { policies: Policies { unknown: Policy::Run, ..Policies::default() }, ..spec(4) });
-    let parts: Vec<_> = plan.steps.iter().map(|step| step.part).collect();
-    assert_eq!(parts, [Part::Container, Part::Served, Part::Anchor]);
+    let parts: Vec<_> = plan.steps.iter().map(|step| step.disposition).collect();
+    assert_eq!(parts, [Disposition::Container, Disposition::Served, Disposition::Anchor]);
     let (told, event) = trace(&mut driver, Step(ToolCall, "", "", "get", "{}"));
     assert_eq!(told, Err(HoldReason::Divergence));
     let divergence = event.replay.as_ref().and_then(|replay| replay.divergence.as_ref()).expect("said");
@@ -273,7 +273,7 @@ fn a_gate_that_lets_pass_in_time_passes_nothing_of_what_a_fork_decided() {
     for (step, served) in [(TRIP[0], true), (Step(ToolCall, "x", "", "other", "{}"), false)] {
         let seq = trace(&mut driver, step).1.seq;
         let change = driver.session.give_up(seq, crate::event::Outcome::TimedOut, moment(1_000));
-        let Some(Change::Ended { answer, .. }) = change else { panic!("it was held") };
+        let Some(Change::HoldEnded { answer, .. }) = change else { panic!("it was held") };
         assert_eq!(matches!(answer.decision, Decision::Fulfil { .. }), served, "{:?}", answer.decision);
         assert_ne!(answer.decision, Decision::Proceed);
     }
@@ -452,7 +452,7 @@ fn effects_decide_over_live_calls() {
     driver.run(|session| session.release(Seq(held[0]), Decision::Proceed, &actor, now).expect("it may"));
     // And nobody's release is a failure.
     let change = driver.session.give_up(Seq(held[1]), crate::event::Outcome::TimedOut, now);
-    let Some(Change::Ended { answer, .. }) = change else { panic!("it was held") };
+    let Some(Change::HoldEnded { answer, .. }) = change else { panic!("it was held") };
     assert!(matches!(answer.decision, Decision::Fail { .. }));
 }
 
