@@ -11,9 +11,10 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 use crate::{
     content::{
         difference::{self, Field, MAX_FIELDS},
-        digest::{self, Digest},
+        digest::Digest,
+        payload::Payload,
     },
-    event::{Decision, Event, EventType, History, HoldEnded, Origin, Payload, RunId, Seq},
+    event::{Decision, Event, EventType, History, HoldEnded, Origin, RunId, Seq, digest},
 };
 
 /// Field differences that one answer carries, in bytes; it must fit a client's largest message.
@@ -247,7 +248,8 @@ fn figures(source: &History) -> Figures {
 mod tests {
     use super::*;
     use crate::{
-        event::{Details, Encoding, Payload, Report},
+        content::payload::{Encoding, Payload},
+        event::{Details, Report},
         session::fixtures::{Driver, report, run_id},
     };
 

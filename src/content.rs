@@ -7,5 +7,6 @@ pub(crate) mod difference;
 pub(crate) mod digest;
 pub(crate) mod mask;
 pub(crate) mod path;
+pub(crate) mod payload;
 pub(crate) mod scan;
 pub(crate) mod tree;

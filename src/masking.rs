@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use crate::{
-    content::mask::{self, Masked},
-    event::{Decision, Event, HoldEnded, MAX_PAYLOAD_BYTES, Payload},
+    content::{
+        mask::{self, Masked},
+        payload::{MAX_PAYLOAD_BYTES, Payload},
+    },
+    event::{Decision, Event, HoldEnded},
     store::{Entry, Record},
 };
 

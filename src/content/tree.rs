@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::event::MAX_PAYLOAD_DEPTH;
+use crate::content::payload::MAX_PAYLOAD_DEPTH;
 
 /// Deeper than any payload that is let in, its metadata and decisions included.
 const MAX_DEPTH: usize = MAX_PAYLOAD_DEPTH + 8;

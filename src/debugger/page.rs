@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::{
-    event::{MAX_PAYLOAD_BYTES, RunId},
+    content::payload::MAX_PAYLOAD_BYTES,
+    event::RunId,
     masking::Visibility,
     store::{Entry, Record, token::ResumeToken},
 };

@@ -9,12 +9,12 @@ use super::format::{Context, DecisionLine, End, EventLine, FORMAT, Line, Manifes
 use crate::{
     content::{
         difference::{Field, MAX_FIELDS},
+        payload::{Encoding, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
         scan::scan,
     },
     event::{
-        Accepts, Ancestry, Decision, Details, Divergence, Effect, Encoding, Event, EventType, HoldEnded,
-        MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Origin, Outcome, Payload, Replay, RunContext, RunId, Seq, Span,
-        Timestamp, Verb, check_id,
+        Accepts, Ancestry, Decision, Details, Divergence, Effect, Event, EventType, HoldEnded, Origin, Outcome, Replay,
+        RunContext, RunId, Seq, Span, Timestamp, Verb, check_id,
     },
     session::{Imported, control},
 };

@@ -9,10 +9,13 @@ use super::{
     write::Writer,
 };
 use crate::{
-    content::mask::Masked,
+    content::{
+        mask::Masked,
+        payload::{Encoding, Payload},
+    },
     event::{
-        Ancestry, Decision, Details, Divergence, Encoding, Event, EventType, HoldEnded, Moment, Origin, Outcome,
-        Payload, Replay, Report, Seq, Span, Timestamp,
+        Ancestry, Decision, Details, Divergence, Event, EventType, HoldEnded, Moment, Origin, Outcome, Replay, Report,
+        Seq, Span, Timestamp,
     },
     masking::Visibility,
     session::{

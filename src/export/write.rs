@@ -11,8 +11,11 @@ use super::format::{
     Seconds, VERSION,
 };
 use crate::{
-    content::mask::Masked,
-    event::{Decision, Details, Encoding, Event, HoldEnded, Payload, Seq},
+    content::{
+        mask::Masked,
+        payload::{Encoding, Payload},
+    },
+    event::{Decision, Details, Event, HoldEnded, Seq},
     masking::Visibility,
     session::RunView,
     store::{Entry, Record},

@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{Change, Recorded, Role, Session, breakpoint::Spec, control::Granularity, trace::Reported};
-use crate::event::{
-    Accepts, AgentId, Answer, Effect, Encoding, Event, EventType, HoldEnded, Moment, Payload, Report, RunId, Seq,
-    Timestamp, Verb,
+use crate::{
+    content::payload::{Encoding, Payload},
+    event::{
+        Accepts, AgentId, Answer, Effect, Event, EventType, HoldEnded, Moment, Report, RunId, Seq, Timestamp, Verb,
+    },
 };
 
 /// A log event with the given JSON.

@@ -19,10 +19,9 @@ use crate::{
         difference::{self, MAX_FIELDS},
         digest::Digest,
         path::Path,
+        payload::Payload,
     },
-    event::{
-        Decision, Divergence, Effect, Event, EventType, Origin, Payload, Phase, Replay, RunId, Seq, SmallStr, Verb,
-    },
+    event::{Decision, Divergence, Effect, Event, EventType, Origin, Phase, Replay, RunId, Seq, SmallStr, Verb},
 };
 use plan::{Disposition, Place, Plan};
 

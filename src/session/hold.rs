@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Change, FORK, breakpoint::Gate};
-use crate::event::{
-    Answer, Decision, Event, EventType, HoldEnded, MAX_PAYLOAD_BYTES, Moment, Outcome, Phase, RunId, Seq, Verb,
+use crate::{
+    content::payload::MAX_PAYLOAD_BYTES,
+    event::{Answer, Decision, Event, EventType, HoldEnded, Moment, Outcome, Phase, RunId, Seq, Verb},
 };
 
 /// Why a Trace waits.

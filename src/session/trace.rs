@@ -11,10 +11,12 @@ use super::{
     hold::decided,
 };
 use crate::{
-    content::digest::Digest,
+    content::{
+        digest::Digest,
+        payload::{Encoding, Payload},
+    },
     event::{
-        Accepts, Answer, Decision, Effect, Encoding, Event, EventType, Moment, Origin, Payload, Phase, Report,
-        RunContext, Seq, SmallStr,
+        Accepts, Answer, Decision, Effect, Event, EventType, Moment, Origin, Phase, Report, RunContext, Seq, SmallStr,
     },
 };
 

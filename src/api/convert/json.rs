@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{run, to_duration, to_span, to_timestamp};
 use crate::{
-    event::{self, HoldEnded, Payload},
+    content::payload::Payload,
+    event::{self, HoldEnded},
     json::{Decision, DecisionMade, Event, milliseconds, run::divergence, seconds},
     proto::{self, name::Named as _},
 };

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::{json, run, to_duration, to_span, to_timestamp};
 use crate::{
-    event::{Answer, Decision, Event, Payload, Replay, Span, Timestamp},
+    content::payload::Payload,
+    event::{Answer, Decision, Event, Replay, Span, Timestamp},
     json::{self as shape, milliseconds, seconds},
 };
 
@@ -128,8 +129,8 @@ fn raw(into: &mut Vec<u8>, name: &str, payload: Option<&Payload>) {
 mod tests {
     use super::*;
     use crate::{
-        content::difference::Field,
-        event::{Details, Divergence, Effect, Encoding, Origin, Seq},
+        content::{difference::Field, payload::Encoding},
+        event::{Details, Divergence, Effect, Origin, Seq},
         session::fixtures,
     };
 

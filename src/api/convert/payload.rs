@@ -5,9 +5,11 @@ use prost_types::{Struct, Value, value::Kind};
 use serde::de::IgnoredAny;
 
 use crate::{
-    content::scan::{Hints, Scan, scan},
+    content::{
+        payload::{Encoding, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
+        scan::{Hints, Scan, scan},
+    },
     error::Error,
-    event::{Encoding, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, Payload},
     json::AsJson,
 };
 

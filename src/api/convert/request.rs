@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     agent::subscription::Subscribe,
-    content::scan::Hints,
-    error::Error,
-    event::{
-        Accepts, AgentId, Decision, Details, Effect, Encoding, EventType, Payload, Report, RunId, Seq, SmallStr, Verb,
-        check_id,
+    content::{
+        payload::{Encoding, Payload},
+        scan::Hints,
     },
+    error::Error,
+    event::{Accepts, AgentId, Decision, Details, Effect, EventType, Report, RunId, Seq, SmallStr, Verb, check_id},
     masking::Visibility,
     proto::{self, release_request::Action, trace_request},
     session::{Role, control::Granularity},
@@ -54,7 +54,9 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
         Some(trace_request::MetadataForm::MetadataJson(text)) => Some(from_json("metadata", text, checked)?.0),
         Some(trace_request::MetadataForm::Metadata(data)) => Some(from_struct("metadata", data)?.0),
     };
-    if metadata.as_ref().is_some_and(|metadata| metadata.json.len() + data.json.len() > crate::event::MAX_PAYLOAD_BYTES)
+    if metadata
+        .as_ref()
+        .is_some_and(|metadata| metadata.json.len() + data.json.len() > crate::content::payload::MAX_PAYLOAD_BYTES)
     {
         return Err(Error::invalid("metadata", "and data together must be at most 3.5 MiB of JSON"));
     }

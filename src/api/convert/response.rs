@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     agent::snapshot::{HeldView, Snapshot, Status},
+    content::payload::{Encoding, Payload},
     debugger::{Moved, Page},
-    event::{self, AgentId, Answer, Encoding, HoldEnded, Origin, Payload, Seq},
+    event::{self, AgentId, Answer, HoldEnded, Origin, Seq},
     proto,
     session::{HoldReason, Mode, Position, RunView, breakpoint::label},
     store::{Entry, Record},

@@ -263,7 +263,8 @@ mod tests {
     use super::*;
     use crate::{
         api::convert,
-        event::{Answer as Told, Decision, Encoding, Outcome, Payload, Seq},
+        content::payload::{Encoding, Payload},
+        event::{Answer as Told, Decision, Outcome, Seq},
         session::fixtures,
     };
 

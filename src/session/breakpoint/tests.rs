@@ -4,7 +4,8 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use super::Spec;
 use crate::{
-    event::{Accepts, Decision, Encoding, EventType, Outcome, Payload, Report, Seq, Verb},
+    content::payload::{Encoding, Payload},
+    event::{Accepts, Decision, EventType, Outcome, Report, Seq, Verb},
     session::{
         Change, HoldReason, Mode, Refusal, Role,
         condition::{Condition, template::Template},

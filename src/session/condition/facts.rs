@@ -14,7 +14,10 @@ use cel::{
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{EVENT_FIELDS, NODE_FIELDS, RUN_FIELDS, Sees, scope};
-use crate::event::{Details, Event, Payload, Span, Timestamp};
+use crate::{
+    content::payload::Payload,
+    event::{Details, Event, Span, Timestamp},
+};
 
 /// One event, ready for conditions: made once for all of them.
 pub(crate) struct Facts {

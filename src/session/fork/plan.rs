@@ -4,12 +4,9 @@ use std::{collections::HashMap, fmt::Write, sync::Arc};
 
 use super::{OnDivergence, Policies, Policy, Spec};
 use crate::{
-    content::{
-        digest::{self, Digest},
-        path::Path,
-    },
+    content::{digest::Digest, path::Path, payload::Payload},
     event::{
-        Decision, Effect, Event, EventType, History, HoldEnded, Payload, Phase, Report, RunId, Seq, SmallStr, Verb,
+        Decision, Effect, Event, EventType, History, HoldEnded, Phase, Report, RunId, Seq, SmallStr, Verb, digest,
     },
     session::{Refusal, stepping::Parents},
 };

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use super::{MAX_FORKS, OnDivergence, Policies, Policy, Spec, plan::Plan};
 use crate::{
-    content::path::Path,
+    content::{
+        path::Path,
+        payload::{Encoding, Payload},
+    },
     event::{
-        Accepts, Ancestry, Decision, Details, Effect, Encoding, Event, EventType, History, Moment, Origin, Payload,
-        Report, Seq, SmallStr, Verb,
+        Accepts, Ancestry, Decision, Details, Effect, Event, EventType, History, Moment, Origin, Report, Seq, SmallStr,
+        Verb,
     },
     session::{
         Change, Forked, HoldReason, Refusal,
