@@ -12,3 +12,5 @@
 pub(crate) mod convert;
 pub(crate) mod grpc;
 pub(crate) mod http;
+pub(crate) mod service;
+mod transfer;

@@ -25,6 +25,7 @@ mod fork;
 mod output;
 mod prompt;
 mod run;
+pub mod serve;
 mod spec;
 mod tail;
 mod text;

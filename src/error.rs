@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{event::Seq, export::read::Damage, session::Refusal};
+use crate::{auth::Scope, event::Seq, export::read::Damage, session::Refusal};
 
 /// Why a call is refused. It says what is wrong with which thing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub(crate) enum Error {
     /// A field holds what it must not.
     #[error("{field} {problem}")]
     Invalid { field: &'static str, problem: String },
+    /// The caller's token does not allow it.
+    #[error("this token does not have the scope {}", .0.name())]
+    Scope(Scope),
     /// The session is in no state for it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -26,7 +29,7 @@ pub(crate) enum Error {
     #[error("exports are limited to {0} at a time")]
     TooManyExports(usize),
     /// A file was not taken as it was written, or did not come on.
-    #[error("nothing of the file went on for {} s", .0.as_secs())]
+    #[error("transfer stalled: no progress for {} s", .0.as_secs())]
     Stalled(Duration),
     /// What was asked for was trimmed or cleared.
     #[error("page_token names events that are not retained any more")]

@@ -51,6 +51,7 @@
 
 mod agent;
 mod api;
+mod auth;
 pub mod cli;
 mod compare;
 pub mod config;

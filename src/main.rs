@@ -3,8 +3,11 @@
 use std::{io::Write, process::ExitCode};
 
 use agent_debugger::{
-    cli,
-    config::{Cli, Command, Config},
+    cli::{
+        self,
+        args::{Cli, Command},
+    },
+    config::Config,
     server::{Server, ServerError},
     telemetry,
 };

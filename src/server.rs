@@ -28,8 +28,9 @@ use tonic_health::ServingStatus;
 
 use crate::{
     api::{
-        grpc::Service,
+        grpc::Grpc,
         http::{self, Gateway, ops::Operations},
+        service::Service,
     },
     config::Config,
     debugger::Debugger,
@@ -100,7 +101,7 @@ impl Server {
 
         let service = Service::new(debugger.clone());
         let operations = Operations { debugger: debugger.clone(), metrics: metrics.clone() };
-        let rpcs = DebuggerServiceServer::new(service.clone())
+        let rpcs = DebuggerServiceServer::new(Grpc::new(service.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);

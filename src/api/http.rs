@@ -6,6 +6,7 @@ pub(crate) mod api;
 pub(crate) mod assets;
 pub(crate) mod body;
 pub(crate) mod breakpoints;
+pub(crate) mod call;
 pub(crate) mod error;
 pub(crate) mod openapi;
 pub(crate) mod ops;
@@ -21,7 +22,7 @@ use axum::{
 };
 use tonic::{Code, Status};
 
-use crate::{api::grpc::Service, server::guard::is_grpc};
+use crate::{api::service::Service, server::guard::is_grpc};
 use error::Failure;
 use ops::Operations;
 

@@ -1,11 +1,38 @@
-//! The flags of the client commands.
+//! The command line: the commands, and the flags of those that are clients.
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use http::Uri;
 
+use super::serve::ServeArgs;
 use crate::proto::{Effect, EffectPolicy, OnDivergence, name::Named};
+
+/// The debugger for AI agents written in any language.
+///
+/// An agent reports each step over gRPC or HTTP; while somebody is debugging it, it is held at that step until it is
+/// stepped, continued or stopped, from the page, the terminal, over HTTP or with grpcurl. Without a subcommand it
+/// serves.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; serve, if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve gRPC, HTTP and the page on one port.
+    Serve(Box<ServeArgs>),
+    /// A client of a service that runs.
+    #[command(flatten)]
+    Client(Client),
+}
 
 /// The commands that are clients of a service.
 #[derive(Debug, Subcommand)]

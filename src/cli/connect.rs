@@ -10,7 +10,8 @@ use tonic::{
 };
 
 use super::{Problem, args::ServiceArgs};
-use crate::proto::debugger_service_client::DebuggerServiceClient;
+pub(super) use crate::auth::Scope;
+use crate::{auth, proto::debugger_service_client::DebuggerServiceClient};
 
 /// A client of the contract.
 pub(super) type Api = DebuggerServiceClient<InterceptedService<Channel, Bearer>>;
@@ -22,14 +23,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A decision may hold an event's data before and after, and a page of the record 3.5 MiB.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
-
-/// What a token in a file of the service may do there. A bare token may do everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Ingest,
-    View,
-    Control,
-}
 
 /// Puts the token into every call.
 #[derive(Clone)]
@@ -100,25 +93,13 @@ fn tls(args: &ServiceArgs) -> Result<ClientTlsConfig, Problem> {
 /// The token to bring: of a file with several the one that fits `scope` best.
 pub(super) fn token(args: &ServiceArgs, scope: Scope) -> Result<Option<String>, Problem> {
     let Some(given) = &args.token else { return Ok(None) };
-    let text = match given.strip_prefix('@') {
-        None => given.clone(),
-        Some(path) => {
-            fs::read_to_string(path).map_err(|error| Problem::Usage(format!("--token: cannot read {path}: {error}")))?
-        }
-    };
+    let text = auth::read(given).map_err(|problem| Problem::Usage(format!("--token: {problem}")))?;
     let found = pick(&text, scope).ok_or_else(|| Problem::Usage("--token: is empty".into()))?;
     Ok(Some(found.to_owned()))
 }
 
-/// Lines as the service reads them: `scope:TOKEN` or a bare token, comments after `#`.
+/// The token of a text that fits best.
 fn pick(text: &str, wanted: Scope) -> Option<&str> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let tokens = lines.map(|line| match line.split_once(':') {
-        Some(("ingest", token)) => (Some(Scope::Ingest), token),
-        Some(("view", token)) => (Some(Scope::View), token),
-        Some(("control", token)) => (Some(Scope::Control), token),
-        _ => (None, line),
-    });
     let rank = |scope: Option<Scope>| match scope {
         Some(scope) if scope == wanted => 0,
         None => 1,
@@ -126,7 +107,10 @@ fn pick(text: &str, wanted: Scope) -> Option<&str> {
         Some(Scope::Control) if wanted == Scope::View => 2,
         Some(_) => 3,
     };
-    tokens.filter(|(_, token)| !token.is_empty()).min_by_key(|(scope, _)| rank(*scope)).map(|(_, token)| token)
+    auth::lines(text)
+        .filter(|(_, token)| !token.is_empty())
+        .min_by_key(|(scope, _)| rank(*scope))
+        .map(|(_, token)| token)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use clap::Parser;
 use super::Debugger;
 use crate::{
     agent::subscription::{Subscribe, Subscription},
-    config::Cli,
+    cli::args::Cli,
     event::{AgentId, Answer, EventType, Outcome, Report},
     masking::Visibility,
     session::{

@@ -31,10 +31,11 @@ use tower::Service as _;
 use super::guard::{self, Guard, Refusal, is_grpc};
 use crate::{
     api::{
-        grpc::{Caller, Service},
+        grpc::Grpc,
         http::{api, error},
+        service::{Caller, Service},
     },
-    config::Scopes,
+    auth::Scopes,
     proto::server::debugger_service_server::{DebuggerServiceServer, SERVICE_NAME},
     telemetry::{Metrics, Rpc},
 };
@@ -50,7 +51,7 @@ pub(super) struct DispatcherParts {
     /// The contract, for the gateway.
     pub(super) service: Service,
     /// The contract, over gRPC.
-    pub(super) rpcs: DebuggerServiceServer<Service>,
+    pub(super) rpcs: DebuggerServiceServer<Grpc>,
     /// The gateway's routes, and every gRPC service but reflection.
     pub(super) rest: Router,
     pub(super) reflection: LazyLock<Router>,

@@ -17,11 +17,9 @@ use tonic::Code;
 use tonic_types::ErrorDetails;
 
 use crate::{
-    api::{
-        grpc::{Caller, status::status},
-        http::error::Failure,
-    },
-    config::{Config, Scopes, Tokens},
+    api::{grpc::status::status, http::error::Failure, service::Caller},
+    auth::{Scopes, Tokens},
+    config::Config,
 };
 
 /// Nothing from elsewhere, nothing inline, nobody's frame.

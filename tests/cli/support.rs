@@ -9,7 +9,7 @@ use std::{
 };
 
 use agent_debugger::{
-    config::Cli,
+    cli::args::Cli,
     proto::{
         self, EventType, TraceRequest, TraceResponse, Verb, debugger_service_client::DebuggerServiceClient,
         trace_request::Payload,

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, future::Future, time::Duration};
 
 use agent_debugger::{
-    config::Cli,
+    cli::args::Cli,
     proto::{self, debugger_service_client::DebuggerServiceClient, events_response::Frame},
     server::{Server, ServerError},
 };

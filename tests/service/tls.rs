@@ -96,7 +96,7 @@ async fn a_client_without_the_asked_for_certificate_is_not_let_in() {
 
 #[tokio::test]
 async fn a_file_that_is_no_certificate_is_named() {
-    use agent_debugger::{config::Cli, server::Server};
+    use agent_debugger::{cli::args::Cli, server::Server};
     use clap::Parser;
     let pki = pki("broken");
     let broken = pki.folder.join("broken.pem");

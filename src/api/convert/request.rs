@@ -27,7 +27,7 @@ const MAX_PAGE_SIZE: usize = 1_000;
 const DEFAULT_PAGE_SIZE: usize = 100;
 
 /// A Trace, parsed.
-pub(crate) struct Traced {
+pub(crate) struct TraceCall {
     pub(crate) agent: AgentId,
     pub(crate) report: Report,
     pub(crate) hold_timeout: Option<Duration>,
@@ -41,7 +41,7 @@ pub(crate) fn run_id(text: Option<&str>) -> Result<Option<RunId>, Error> {
     text.map(|text| RunId::parse(text).map_err(|problem| Error::invalid("run_id", problem))).transpose()
 }
 
-pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Traced, Error> {
+pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<TraceCall, Error> {
     let agent = agent_id(&request.agent_id)?;
     let kind = event_type("type", request.r#type)?;
     let (data, mut hints) = match &request.payload {
@@ -96,11 +96,11 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
             Err(_) => return Err(Error::invalid("hold_timeout", "must not be negative")),
         },
     };
-    Ok(Traced { agent, report, hold_timeout })
+    Ok(TraceCall { agent, report, hold_timeout })
 }
 
 /// The form in which a payload comes, and is answered.
-pub(crate) fn form(payload: &trace_request::Payload) -> Encoding {
+pub(crate) fn encoding(payload: &trace_request::Payload) -> Encoding {
     match payload {
         trace_request::Payload::Data(_) => Encoding::Struct,
         trace_request::Payload::DataJson(_) => Encoding::Json,
@@ -175,7 +175,7 @@ pub(crate) fn granularity(number: i32) -> Result<Granularity, Error> {
     }
 }
 
-pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subscribe), Error> {
+pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<Subscribe, Error> {
     let role = match proto::Mode::try_from(request.mode) {
         Ok(proto::Mode::Unspecified | proto::Mode::Debug) => Role::Debugger,
         Ok(proto::Mode::Observe) => Role::Observer,
@@ -185,14 +185,13 @@ pub(crate) fn subscribe(request: &proto::EventsRequest) -> Result<(AgentId, Subs
         "" => None,
         token => Some(token.parse::<ResumeToken>().map_err(|problem| Error::invalid("resume_token", problem))?),
     };
-    let how = Subscribe {
+    Ok(Subscribe {
         role,
         run: run_id(request.run_id.as_deref())?,
         visibility: Visibility::Whole,
         resume,
         pause_on_attach: request.pause_on_attach.unwrap_or(true),
-    };
-    Ok((agent_id(&request.agent_id)?, how))
+    })
 }
 
 pub(crate) fn page_size(size: i32) -> Result<usize, Error> {

@@ -1,7 +1,7 @@
 //! Whole runs on the wire: forks and their plans, comparisons, imports.
 
 use super::{
-    request::{Data, agent_id, model, payload, run_id, seq},
+    request::{Data, model, payload, run_id, seq},
     response::{effect, string},
     to_duration, to_timestamp,
 };
@@ -10,7 +10,7 @@ use crate::{
     content::{difference::Field, path::Path},
     debugger::runs::Taken,
     error::Error,
-    event::{AgentId, Ancestry, Divergence, RunId, Seq},
+    event::{Ancestry, Divergence, RunId, Seq},
     proto,
     session::{
         Forked,
@@ -21,7 +21,7 @@ use crate::{
 /// Paths that a fork may ignore.
 const MAX_IGNORED: usize = 64;
 
-pub(crate) fn fork(request: proto::ForkRequest) -> Result<(AgentId, Spec), Error> {
+pub(crate) fn fork(request: proto::ForkRequest) -> Result<Spec, Error> {
     use proto::fork_request::Payload;
     let data = request.payload.map(|payload| match payload {
         Payload::Data(data) => Data::Struct(data),
@@ -33,7 +33,7 @@ pub(crate) fn fork(request: proto::ForkRequest) -> Result<(AgentId, Spec), Error
     let path = |path: &String| {
         Path::parse(path).map_err(|problem| Error::invalid("ignore", format!("holds {path:?}, which {problem}")))
     };
-    let spec = Spec {
+    Ok(Spec {
         run: run_id(request.run_id.as_deref())?,
         seq: seq(request.seq)?,
         data: payload(data)?,
@@ -41,8 +41,7 @@ pub(crate) fn fork(request: proto::ForkRequest) -> Result<(AgentId, Spec), Error
         policies: policies(&request.effects.unwrap_or_default())?,
         on_divergence: on_divergence(request.on_divergence)?,
         ignore: request.ignore.iter().map(path).collect::<Result<_, _>>()?,
-    };
-    Ok((agent_id(&request.agent_id)?, spec))
+    })
 }
 
 fn policies(wire: &proto::EffectPolicies) -> Result<Policies, Error> {

@@ -32,6 +32,7 @@ impl From<Error> for Status {
                 message,
                 ErrorDetails::with_bad_request_violation(field, problem),
             ),
+            Error::Scope(_) => status(Code::PermissionDenied, "SCOPE", message, none),
             Error::Refused(refusal) => refused(refusal, message),
             Error::TooManyAgents(_) => status(
                 Code::ResourceExhausted,

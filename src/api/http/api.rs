@@ -1,42 +1,30 @@
 //! The unary routes: a body in, the service's own method, the documented body out.
 
-use axum::{
-    Extension, Json,
-    extract::{Path, Query, State},
-    response::IntoResponse,
-};
+use axum::{Json, extract::Query, response::IntoResponse};
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
-use tonic::{Request, Status};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body::{self, Body, Step, Target, read, read_or_default},
+    call::{AgentCall, Call},
     error::Failure,
 };
 use crate::{
     api::{
         convert::{frame, line, payload::Checked},
-        grpc::{Caller, Service},
+        service::{Caller, Service},
     },
-    debugger, json,
-    proto::{self, server::debugger_service_server::DebuggerService},
+    debugger, json, proto,
 };
 
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// A message as the service takes it, from whoever sent it over HTTP.
-pub(super) fn request<T>(caller: Caller, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.extensions_mut().insert(caller);
-    request
-}
-
 /// What became of a Trace.
 // The documented shape of what `line::answer` writes.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Traced<'a> {
+pub(crate) struct TraceAnswer<'a> {
     /// Always `recorded`.
     status: &'static str,
     /// Events retained, as of the append.
@@ -104,18 +92,16 @@ pub(crate) struct AgentPage {
 
 /// Records one step and, while somebody is debugging the agent, waits until it is released.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", request_body = body::Trace<'_>,
-    responses((status = 200, body = Traced<'_>), (status = "4XX", body = super::error::ErrorBody)))]
+    responses((status = 200, body = TraceAnswer<'_>), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn trace(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     request: axum::extract::Request,
 ) -> Result<impl IntoResponse, Failure> {
     let json = record(&service, caller, agent_id, request.into_body()).await?;
     Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
-/// The same for a request that the router has not seen, as nearly all are: the answer in JSON, see [`Traced`].
+/// The same for a request that the router has not seen, as nearly all are: the answer in JSON, see [`TraceAnswer`].
 pub(crate) async fn record(
     service: &Service,
     caller: Caller,
@@ -123,7 +109,7 @@ pub(crate) async fn record(
     body: impl body::Unread,
 ) -> Result<Vec<u8>, Failure> {
     let traced = begin(service, caller, agent_id, &body::whole(body).await?)?;
-    let answer = traced.answer().await.map_err(Status::from)?;
+    let answer = traced.answer().await?;
     let mut json = Vec::with_capacity(256);
     line::answer(&mut json, &answer);
     Ok(json)
@@ -132,86 +118,58 @@ pub(crate) async fn record(
 /// Reads a body and records its step: neither is kept for as long as that is held.
 fn begin(service: &Service, caller: Caller, agent_id: String, bytes: &[u8]) -> Result<debugger::Traced, Failure> {
     let message = read::<body::Trace<'_>>(bytes)?.into_request(agent_id)?;
-    Ok(service.record(caller, None, message, Checked::Yes)?)
+    Ok(service.trace(caller, None, message, Checked::Yes)?)
 }
 
 /// Releases exactly one held step and moves the position on by one.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/step", request_body = Option<Step>,
     responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn step(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-    Body(bytes): Body,
-) -> Answer<Moved> {
+pub(crate) async fn step(AgentCall { service, caller, agent_id }: AgentCall, Body(bytes): Body) -> Answer<Moved> {
     let message = read_or_default::<Step>(&bytes)?.into_request(agent_id)?;
-    let stepped = service.step(request(caller, message)).await?;
-    Ok(Json(Moved { status: "stepped", pos: stepped.get_ref().position }))
+    let stepped = service.step(caller, message)?;
+    Ok(Json(Moved { status: "stepped", pos: stepped.position }))
 }
 
 /// Releases every held step and lets later ones pass.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/continue", request_body = Option<Target>,
     responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn resume(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-    Body(bytes): Body,
-) -> Answer<Moved> {
+pub(crate) async fn resume(AgentCall { service, caller, agent_id }: AgentCall, Body(bytes): Body) -> Answer<Moved> {
     let Target { run_id } = read_or_default(&bytes)?;
-    let continued = service.r#continue(request(caller, proto::ContinueRequest { agent_id, run_id })).await?;
-    Ok(Json(Moved { status: "continued", pos: continued.get_ref().position }))
+    let continued = service.resume(caller, proto::ContinueRequest { agent_id, run_id })?;
+    Ok(Json(Moved { status: "continued", pos: continued.position }))
 }
 
 /// Holds the next step.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/pause", request_body = Option<Target>,
     responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn pause(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-    Body(bytes): Body,
-) -> Answer<Moved> {
+pub(crate) async fn pause(AgentCall { service, caller, agent_id }: AgentCall, Body(bytes): Body) -> Answer<Moved> {
     let Target { run_id } = read_or_default(&bytes)?;
-    let paused = service.pause(request(caller, proto::PauseRequest { agent_id, run_id })).await?;
-    Ok(Json(Moved { status: "paused", pos: paused.get_ref().position }))
+    let paused = service.pause(caller, proto::PauseRequest { agent_id, run_id })?;
+    Ok(Json(Moved { status: "paused", pos: paused.position }))
 }
 
 /// Releases one held step with a decision that its agent obeys.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/release", request_body = body::Release<'_>,
     responses((status = 200, body = Moved), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn release(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-    Body(bytes): Body,
-) -> Answer<Moved> {
+pub(crate) async fn release(AgentCall { service, caller, agent_id }: AgentCall, Body(bytes): Body) -> Answer<Moved> {
     let message = read::<body::Release<'_>>(&bytes)?.into_request(agent_id)?;
-    let released = service.release(request(caller, message)).await?;
-    Ok(Json(Moved { status: "released", pos: released.get_ref().position }))
+    let released = service.release(caller, message)?;
+    Ok(Json(Moved { status: "released", pos: released.position }))
 }
 
 /// Drops the trace and releases every held step.
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/clear",
     responses((status = 200, body = Cleared), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn clear(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-) -> Answer<Cleared> {
-    service.clear(request(caller, proto::ClearRequest { agent_id })).await?;
+pub(crate) async fn clear(AgentCall { service, caller, agent_id }: AgentCall) -> Answer<Cleared> {
+    service.clear(caller, &proto::ClearRequest { agent_id })?;
     Ok(Json(Cleared { status: "cleared" }))
 }
 
 /// Where an agent stands; zeros for one never seen.
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/status",
     responses((status = 200, body = json::StatusBody), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn status(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-) -> Answer<json::StatusBody> {
-    let status = service.status(request(caller, proto::StatusRequest { agent_id })).await?.into_inner();
+pub(crate) async fn status(AgentCall { service, caller, agent_id }: AgentCall) -> Answer<json::StatusBody> {
+    let status = service.status(caller, &proto::StatusRequest { agent_id })?;
     Ok(Json(json::status(status)))
 }
 
@@ -219,9 +177,7 @@ pub(crate) async fn status(
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/trace", params(EventPage),
     responses((status = 200, body = Events), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn list_events(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Query(query): Query<EventPage>,
 ) -> Answer<Events> {
     let message = proto::ListEventsRequest {
@@ -230,7 +186,7 @@ pub(crate) async fn list_events(
         page_size: query.page_size.unwrap_or_default(),
         page_token: query.page_token.unwrap_or_default(),
     };
-    let page = service.page(&request(caller, message))?;
+    let page = service.page(caller, &message)?;
     Ok(Json(Events {
         events: page.events.iter().filter_map(|(event, ended)| frame::joined(event, ended.as_ref())).collect(),
         next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
@@ -240,16 +196,12 @@ pub(crate) async fn list_events(
 /// The agents known now.
 #[utoipa::path(get, path = "/agents", params(AgentPage),
     responses((status = 200, body = Agents), (status = "4XX", body = super::error::ErrorBody)))]
-pub(crate) async fn list_agents(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Query(query): Query<AgentPage>,
-) -> Answer<Agents> {
+pub(crate) async fn list_agents(Call { service, caller }: Call, Query(query): Query<AgentPage>) -> Answer<Agents> {
     let message = proto::ListAgentsRequest {
         page_size: query.page_size.unwrap_or_default(),
         page_token: query.page_token.unwrap_or_default(),
     };
-    let list = service.list_agents(request(caller, message)).await?.into_inner();
+    let list = service.list_agents(caller, &message)?;
     Ok(Json(Agents {
         agents: list.agents.into_iter().map(json::agent).collect(),
         next_page_token: list.next_page_token,
@@ -289,7 +241,7 @@ mod tests {
                     held_for: Duration::from_nanos(held_for),
                     ..Told::passed(&event, 3)
                 };
-                let shape = Traced {
+                let shape = TraceAnswer {
                     status: "recorded",
                     total: 3,
                     seq: 7,

@@ -1,22 +1,15 @@
 //! The routes of breakpoints.
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::Path};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    api::request,
     body::{self, Body, read},
+    call::{AgentCall, Call},
     error::{ErrorBody, Failure},
 };
-use crate::{
-    api::grpc::{Caller, Service},
-    json,
-    proto::{self, server::debugger_service_server::DebuggerService},
-};
+use crate::{json, proto};
 
 /// An agent's breakpoints, in the order of their making.
 #[derive(Serialize, ToSchema)]
@@ -44,27 +37,21 @@ pub(crate) struct Tested {
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/breakpoints", request_body = body::Breakpoint,
     responses((status = 200, body = json::Breakpoint), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn create(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Body(bytes): Body,
 ) -> Result<Json<json::Breakpoint>, Failure> {
     let (breakpoint, _) = read::<body::Breakpoint>(&bytes)?.into_parts()?;
     let message = proto::CreateBreakpointRequest { agent_id, breakpoint: Some(breakpoint) };
-    let created = service.create_breakpoint(request(caller, message)).await?.into_inner();
+    let created = service.create_breakpoint(caller, message)?;
     Ok(Json(json::breakpoint(created.breakpoint.unwrap_or_default())))
 }
 
 /// An agent's breakpoints.
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/breakpoints",
     responses((status = 200, body = Breakpoints), (status = "4XX", body = ErrorBody)))]
-pub(crate) async fn list(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
-) -> Result<Json<Breakpoints>, Failure> {
+pub(crate) async fn list(AgentCall { service, caller, agent_id }: AgentCall) -> Result<Json<Breakpoints>, Failure> {
     let message = proto::ListBreakpointsRequest { agent_id };
-    let list = service.list_breakpoints(request(caller, message)).await?.into_inner();
+    let list = service.list_breakpoints(caller, &message)?;
     Ok(Json(Breakpoints { breakpoints: list.breakpoints.into_iter().map(json::breakpoint).collect() }))
 }
 
@@ -72,8 +59,7 @@ pub(crate) async fn list(
 #[utoipa::path(patch, path = "/agent/{agent_id}/debug/breakpoints/{id}", request_body = body::Breakpoint,
     responses((status = 200, body = json::Breakpoint), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn update(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
+    Call { service, caller }: Call,
     Path((agent_id, id)): Path<(String, String)>,
     Body(bytes): Body,
 ) -> Result<Json<json::Breakpoint>, Failure> {
@@ -84,7 +70,7 @@ pub(crate) async fn update(
     let breakpoint = Some(proto::Breakpoint { id, ..breakpoint });
     let update_mask = Some(prost_types::FieldMask { paths });
     let message = proto::UpdateBreakpointRequest { agent_id, breakpoint, update_mask };
-    let updated = service.update_breakpoint(request(caller, message)).await?.into_inner();
+    let updated = service.update_breakpoint(caller, message)?;
     Ok(Json(json::breakpoint(updated.breakpoint.unwrap_or_default())))
 }
 
@@ -92,11 +78,10 @@ pub(crate) async fn update(
 #[utoipa::path(delete, path = "/agent/{agent_id}/debug/breakpoints/{id}",
     responses((status = 200, body = Deleted), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn delete(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
+    Call { service, caller }: Call,
     Path((agent_id, id)): Path<(String, String)>,
 ) -> Result<Json<Deleted>, Failure> {
-    service.delete_breakpoint(request(caller, proto::DeleteBreakpointRequest { agent_id, id })).await?;
+    service.delete_breakpoint(caller, &proto::DeleteBreakpointRequest { agent_id, id })?;
     Ok(Json(Deleted { status: "deleted" }))
 }
 
@@ -104,13 +89,11 @@ pub(crate) async fn delete(
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/breakpoints/test", request_body = body::Breakpoint,
     responses((status = 200, body = Tested), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn test(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Body(bytes): Body,
 ) -> Result<Json<Tested>, Failure> {
     let (breakpoint, _) = read::<body::Breakpoint>(&bytes)?.into_parts()?;
     let message = proto::TestBreakpointRequest { agent_id, breakpoint: Some(breakpoint) };
-    let tested = service.test_breakpoint(request(caller, message)).await?.into_inner();
+    let tested = service.test_breakpoint(caller, message).await?;
     Ok(Json(Tested { matched: tested.matched, examined: tested.examined, seqs: tested.seqs }))
 }

@@ -11,6 +11,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use utoipa::ToSchema;
 
+use crate::error::Error;
+
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -73,6 +75,13 @@ impl From<Status> for Failure {
         };
         let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
         Self::new(code, &reason, status.message())
+    }
+}
+
+/// By way of the contract's own table, so that both transports say the same.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Status::from(error).into()
     }
 }
 

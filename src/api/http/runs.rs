@@ -1,28 +1,23 @@
 //! The routes of whole runs: fork, compare, export, import.
 
 use axum::{
-    Extension, Json,
+    Json,
     body::{Body as HttpBody, Bytes},
-    extract::{Path, Query, State},
+    extract::Query,
     http::header,
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyDataStream;
 use serde::Deserialize;
-use tonic::{Code, Status};
 use utoipa::IntoParams;
 
 use super::{
-    api::request,
-    body::{BODY_LIMIT, Body, Fork, read},
+    body::{Body, Fork, read},
+    call::AgentCall,
     error::{ErrorBody, Failure},
 };
-use crate::{
-    api::grpc::{Caller, Service},
-    json::run as json,
-    proto::{self, server::debugger_service_server::DebuggerService},
-};
+use crate::{api::transfer::STALL_LIMIT, error::Error, json::run as json, proto};
 
 /// Which runs to compare.
 #[derive(Deserialize, IntoParams)]
@@ -53,13 +48,11 @@ pub(crate) struct Target {
 #[utoipa::path(post, path = "/agent/{agent_id}/debug/fork", request_body = Fork<'_>,
     responses((status = 200, body = json::Forked), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn fork(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Body(bytes): Body,
 ) -> Result<Json<json::Forked>, Failure> {
     let message = read::<Fork<'_>>(&bytes)?.into_request(agent_id)?;
-    let forked = service.fork(request(caller, message)).await?.into_inner();
+    let forked = service.fork(caller, message).await?;
     Ok(Json(json::forked(forked)))
 }
 
@@ -67,13 +60,11 @@ pub(crate) async fn fork(
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/compare", params(Compared),
     responses((status = 200, body = json::Comparison), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn compare(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Query(Compared { left, right }): Query<Compared>,
 ) -> Result<Json<json::Comparison>, Failure> {
     let message = proto::CompareRequest { agent_id, left, right };
-    let compared = service.compare(request(caller, message)).await?.into_inner();
+    let compared = service.compare(caller, message).await?;
     Ok(Json(json::comparison(compared)))
 }
 
@@ -81,15 +72,13 @@ pub(crate) async fn compare(
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/export", params(Exported),
     responses((status = 200, content_type = "application/x-ndjson", body = String), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn export(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Query(query): Query<Exported>,
 ) -> Result<Response, Failure> {
     let run_id = query.run_id.unwrap_or_default();
     let name = file_name(&agent_id, &run_id);
     let message = proto::ExportRequest { agent_id, run_id, mask: query.mask.unwrap_or_default() };
-    let pieces = service.pieces(request(caller, message)).await?;
+    let pieces = service.export(caller, message).await?;
     let body = HttpBody::from_stream(pieces);
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
@@ -111,23 +100,21 @@ fn file_name(agent_id: &str, run_id: &str) -> String {
     request_body(content = String, content_type = "application/x-ndjson"),
     responses((status = 200, body = json::Imported), (status = "4XX", body = ErrorBody)))]
 pub(crate) async fn import(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Query(Target { run_id }): Query<Target>,
     body: HttpBody,
 ) -> Result<Json<json::Imported>, Failure> {
-    let target = request(caller, proto::ImportTarget { agent_id, run_id });
-    let imported = service.take_in(target, pieces(body)).await?;
+    let target = proto::ImportTarget { agent_id, run_id };
+    let imported = service.import(caller, target, pieces(body)).await?;
     Ok(Json(json::imported(imported)))
 }
 
 /// The pieces of a body as they come, each within a bounded time.
-fn pieces(body: HttpBody) -> impl Stream<Item = Result<Bytes, Status>> + Send + Unpin {
+fn pieces(body: HttpBody) -> impl Stream<Item = Result<Bytes, Failure>> + Send + Unpin {
     let pieces = stream::unfold(BodyDataStream::new(body), |mut body| async move {
-        let piece = match tokio::time::timeout(BODY_LIMIT, body.next()).await {
-            Err(_) => Err(Status::new(Code::DeadlineExceeded, "the body did not come in time")),
-            Ok(piece) => piece?.map_err(|error| Status::new(Code::InvalidArgument, format!("body: {error}"))),
+        let piece = match tokio::time::timeout(STALL_LIMIT, body.next()).await {
+            Err(_) => Err(Error::Stalled(STALL_LIMIT).into()),
+            Ok(piece) => piece?.map_err(|error| Failure::invalid(format!("body: {error}"))),
         };
         Some((piece, body))
     });

@@ -3,9 +3,8 @@
 use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use axum::{
-    Extension,
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::Query,
     http::{HeaderMap, HeaderValue, Method, header},
     response::Response,
 };
@@ -14,13 +13,10 @@ use serde::Deserialize;
 use tokio::time::{Instant, Sleep, sleep_until};
 use utoipa::IntoParams;
 
-use super::{api::request, error::Failure};
+use super::{call::AgentCall, error::Failure};
 use crate::{
     agent::subscription::{Frame, Subscription},
-    api::{
-        convert::frame,
-        grpc::{Caller, Service},
-    },
+    api::convert::frame,
     masking::Visibility,
     proto::{self, name::Named},
     store::token::ResumeToken,
@@ -54,9 +50,7 @@ pub(crate) struct EventsQuery {
 #[utoipa::path(get, path = "/agent/{agent_id}/debug/events", params(EventsQuery),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn events(
-    State(service): State<Service>,
-    Extension(caller): Extension<Caller>,
-    Path(agent_id): Path<String>,
+    AgentCall { service, caller, agent_id }: AgentCall,
     Query(query): Query<EventsQuery>,
     method: Method,
     headers: HeaderMap,
@@ -82,7 +76,7 @@ pub(crate) async fn events(
         resume_token: last_event_id(&headers).or(after).unwrap_or_default(),
         pause_on_attach: query.pause_on_attach,
     };
-    let subscription = service.subscribe(request(caller, message))?;
+    let subscription = service.subscribe(caller, &message)?;
     Ok(stream_response(Body::from_stream(body(subscription))))
 }
 
