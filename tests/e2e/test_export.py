@@ -1,4 +1,4 @@
-"""A run as a file: what docs/export-format.md says of it is so, and whatever is not so is refused and leaves nothing."""
+"""A run as a file: what docs/reference/export-format.md says of it is so, and whatever is not so is refused and leaves nothing."""
 
 import hashlib
 import json
