@@ -1,4 +1,5 @@
-//! The table and the plots of `docs/internals/performance.md`: what was measured, beside what, and whether the goal is met.
+//! The table and the plots of `docs/internals/performance.md`: what was measured, beside what, and whether the goal is
+//! met.
 
 use std::{fs, path::Path};
 
@@ -92,7 +93,7 @@ pub(crate) fn tables(samples: &Samples) -> String {
         true => text += "\n### Instructions per Trace\n\nNot counted: valgrind is not installed on this machine.\n",
         false => table(
             &mut text,
-            "Instructions per Trace, nobody attached, one at a time",
+            "Instructions per Trace, no debugger attached, one at a time",
             ["agent-debugger", "bare tonic, bare axum", "ratio"],
             rows,
         ),

@@ -6,7 +6,6 @@ import json
 
 from contract import REPOSITORY
 
-DOCUMENT = REPOSITORY / "docs/reference/export-format.md"
 SCHEMA = REPOSITORY / "docs/reference/export-format.schema.json"
 
 
