@@ -15,8 +15,47 @@ BREAKPOINTS = Document("docs/guides/breakpoints.md")
 CLI = Document("docs/reference/cli.md")
 CONDITIONS_PAGE = Document("docs/reference/conditions.md")
 CONFIGURATION = Document("docs/reference/configuration.md")
+LIMITS = Document("docs/reference/limits.md")
 ROUTES = Document("docs/reference/http.md")
 SCOPES = {scope: f"{scope}-{'0123456789abcdef' * 4}" for scope in ("ingest", "view", "control")}
+
+
+# The concepts.
+
+
+def words(enum, prefix):
+    """The values of an enum as HTTP spells them."""
+    return {name.removeprefix(f"{prefix}_").lower() for name in enum.keys()} - {"unspecified"}
+
+
+@pytest.mark.parametrize(
+    "page, column, known",
+    [
+        ("events", "type", words(pb.EventType, "EVENT_TYPE")),
+        ("events", "origin", words(pb.Origin, "ORIGIN")),
+        ("decisions", "decision", words(pb.Verb, "VERB") | {"proceed"}),
+        ("modes", "mode", words(pb.RunMode, "RUN_MODE")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_words_of_a_concept_are_those_of_the_contract(page, column, known):
+    document = Document(f"docs/concepts/{page}.md")
+    (title,) = re.findall(r"^# .+$", document.prose, re.MULTILINE)
+    assert {code(row[0]) for row in document.table(title, column)} == known
+
+
+def test_the_frames_of_a_stream_are_those_of_the_contract():
+    rows = Document("docs/concepts/epochs.md").table("# Epochs and resuming a stream", "frame")
+    frames = pb.DESCRIPTOR.message_types_by_name["EventsResponse"].oneofs_by_name["frame"].fields
+    assert {row[0] for row in rows} == {field.name for field in frames}
+
+
+def test_the_fields_to_report_are_fields_of_the_body(fresh):
+    rows = Document("docs/guides/instrument.md").table("## What to report", "field")
+    fields = {name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)}
+    schemas = requests.get(f"{fresh.url}/openapi.json", timeout=PATIENCE).json()["components"]["schemas"]
+    bodies = [schema.get("properties", {}).keys() for schema in schemas.values()]
+    assert any(fields <= body for body in bodies), fields
 
 
 # Breakpoints and conditions.
@@ -137,6 +176,22 @@ def test_the_configuration_table_is_that_of_the_program():
     documented = {code(flag): (code(env), code(default)) for flag, env, default, _ in rows}
     assert documented == flags
     assert documented["--listen"][1].endswith(f":{DEFAULT_PORT}")
+
+
+def test_the_limits_that_can_be_set_are_the_defaults_of_the_configuration():
+    defaults = {code(row[0]): code(row[2]) for row in CONFIGURATION.table("# Configuration", "flag")}
+    limits = {row[0]: row[1] for row in LIMITS.table("# Limits", "what")}
+    for flag, what in {
+        "--max-events-per-agent": "events per agent",
+        "--max-bytes-per-agent": "events per agent",
+        "--max-bytes": "bytes in all",
+        "--max-agents": "agents",
+        "--max-holds-per-agent": "held steps",
+        "--max-subscribers-per-agent": "subscribers per agent",
+        "--max-connections": "connections",
+    }.items():
+        number, unit = re.fullmatch(r"(\d+)(\w*)", defaults[flag]).groups()
+        assert f"{int(number):,} {unit}".strip() in limits[what], flag
 
 
 def routes():
