@@ -27,7 +27,7 @@
 //! | how a fork finds a step again, and what it tells the agent | `session/fork`, `session/fork/plan` |
 //! | when two payloads are the same, what differs, what is secret | `content` |
 //! | how two runs are aligned | `compare` |
-//! | the file of a run | `export`, `docs/export-format.md` |
+//! | the file of a run | `export`, `docs/reference/export-format.md` |
 //! | fork, compare, export and import, from the lock to the answer | `debugger/runs` |
 //! | which node a closing event belongs to | `session/node` |
 //! | time-outs, retries with a `request_id`, callers that go away | `debugger/waiter`, `debugger/agent` |

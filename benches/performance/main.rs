@@ -3,7 +3,7 @@
 //! Servers are processes of their own: the one that is measured, and this program again as those that it is compared
 //! with. Load is raw bytes, written and counted by `load` and `audience`; a full client would cost more than what is
 //! measured. `instructions` counts where a clock is too coarse, `samples` keeps what is not spoiled, `report` writes
-//! `docs/performance.md`.
+//! `docs/internals/performance.md`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
@@ -34,7 +34,7 @@ use process::{Beside, Program};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Measures agent-debugger, and writes the figures of docs/performance.md.
+/// Measures agent-debugger, and writes the figures of docs/internals/performance.md.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]

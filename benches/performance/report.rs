@@ -1,4 +1,5 @@
-//! The table and the plots of `docs/performance.md`: what was measured, beside what, and whether the goal is met.
+//! The table and the plots of `docs/internals/performance.md`: what was measured, beside what, and whether the goal is
+//! met.
 
 use std::{fs, path::Path};
 
@@ -92,7 +93,7 @@ pub(crate) fn tables(samples: &Samples) -> String {
         true => text += "\n### Instructions per Trace\n\nNot counted: valgrind is not installed on this machine.\n",
         false => table(
             &mut text,
-            "Instructions per Trace, nobody attached, one at a time",
+            "Instructions per Trace, no debugger attached, one at a time",
             ["agent-debugger", "bare tonic, bare axum", "ratio"],
             rows,
         ),
@@ -251,10 +252,10 @@ pub(crate) fn provenance(samples: &Samples, machine: &str, profile: &str) -> Str
     )
 }
 
-/// Writes the figures between the marks of `docs/performance.md`, and the plots that it shows.
+/// Writes the figures between the marks of `docs/internals/performance.md`, and the plots that it shows.
 pub(crate) fn write(samples: &Samples, figures: &str) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let page = docs.join("performance.md");
+    let page = docs.join("internals/performance.md");
     let old = fs::read_to_string(&page).unwrap();
     let (before, rest) = old.split_once(BEGIN).expect("the page has a place for the figures");
     let (_, after) = rest.split_once(END).expect("the place for the figures ends");

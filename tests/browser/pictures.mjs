@@ -1,4 +1,4 @@
-// Takes the pictures of README.md: a real run in the real page, in both colour schemes.
+// Takes the pictures of README.md and docs/guides: a real run in the real page, in both colour schemes.
 //
 //   cargo build && node tests/browser/pictures.mjs
 //

@@ -1,7 +1,7 @@
 // How the page bears a long trace: 10,000 events kept, 500 a second arriving, a step of 2 MB.
 //
 //   npm test         the claims, with room for a busy machine of two cores
-//   npm run scale    the same, and the figures as the table of docs/page.md; with WRITE=1 into that file
+//   npm run scale    the same, and the figures as the table of docs/internals/page.md; with WRITE=1 into that file
 //
 // Everything is measured in the page itself: frames by their own clock, long tasks by the browser's, the heap after a
 // collection.
@@ -15,7 +15,7 @@ import { Agent, open, shows, until } from "./harness.mjs";
 
 const KEPT = 10_000;
 const PER_SECOND = 500;
-const PAGE = new URL("../../docs/page.md", import.meta.url);
+const PAGE = new URL("../../docs/internals/page.md", import.meta.url);
 const print = process.env.FIGURES === "1";
 const figures = [];
 

@@ -1,11 +1,13 @@
 """What the suites share: the server, agents to run, and tools that must be there."""
 
+import contextlib
 import os
 import shutil
 import uuid
 
 import pytest
 
+from commands import Shell
 from contract import REPOSITORY
 from debuggers import GrpcDebugger, HttpDebugger
 from server import BINARY, Server
@@ -18,6 +20,30 @@ def server():
     server = Server()
     yield server
     assert server.stop() == 0, "SIGTERM ends the server cleanly"
+
+
+@pytest.fixture
+def fresh():
+    """A server of the test's own, with no agents: the documents begin with one."""
+    server = Server()
+    server.port = server.address.rpartition(":")[2]
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def person(fresh):
+    """A debugger that only asks for the status, for any agent of the fresh server."""
+    with contextlib.ExitStack() as stack:
+        yield lambda agent_id: stack.enter_context(contextlib.closing(HttpDebugger(fresh, agent_id)))
+
+
+@pytest.fixture
+def shell(fresh, tmp_path):
+    """Starts commands as the documents show them, against the fresh server."""
+    shell = Shell(fresh, tmp_path)
+    yield shell
+    shell.stop()
 
 
 @pytest.fixture

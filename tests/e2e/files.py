@@ -6,8 +6,7 @@ import json
 
 from contract import REPOSITORY
 
-DOCUMENT = REPOSITORY / "docs/export-format.md"
-SCHEMA = REPOSITORY / "docs/export-format.schema.json"
+SCHEMA = REPOSITORY / "docs/reference/export-format.schema.json"
 
 
 def text(value):

@@ -1,4 +1,4 @@
-"""A run as a file: what docs/export-format.md says of it is so, and whatever is not so is refused and leaves nothing."""
+"""A run as a file: what docs/reference/export-format.md says of it is so, and whatever is not so is refused and leaves nothing."""
 
 import hashlib
 import json
@@ -13,10 +13,13 @@ import pytest
 import story
 from contract import pb, services
 from debuggers import Refused
-from files import DOCUMENT, SCHEMA, changed, decision, event, file, manifest, sealed, text
+from documents import Document
+from files import SCHEMA, changed, decision, event, file, manifest, sealed, text
 from runs import Runs
 from server import PATIENCE, Server
 
+FORMAT = Document("docs/reference/export-format.md")
+(EXAMPLE,), (READER,) = FORMAT.blocks("## An example", "jsonl"), FORMAT.blocks("## A reader", "python")
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 
@@ -69,10 +72,8 @@ def test_every_line_is_as_the_schema_says(told):
 
 
 def test_the_document_names_every_key_and_no_other():
-    document = DOCUMENT.read_text()
     for kind in ("manifest", "event", "decision"):
-        section = document.split(f"\n## `{kind}`\n")[1].split("\n## ")[0]
-        rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", section, re.MULTILINE))
+        rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", FORMAT.section(f"## `{kind}`"), re.MULTILINE))
         described = VALIDATOR.schema["$defs"][kind]
         assert set(rows) == set(described["properties"])
         assert {key for key, needed in rows.items() if not needed.strip()} == set(described["required"])
@@ -166,14 +167,9 @@ def test_what_has_no_events_is_not_exported(told, server, agent_id):
 # The reader and the example of the document.
 
 
-def code(language):
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    return block
-
-
 def read(tmp_path, exported):
     """What the reader of the document makes of a file."""
-    (tmp_path / "reader.py").write_text(code("python"))
+    (tmp_path / "reader.py").write_text(READER)
     (tmp_path / "run.jsonl").write_bytes(exported)
     return subprocess.run(
         [sys.executable, "reader.py", "run.jsonl"], cwd=tmp_path, text=True, capture_output=True, timeout=PATIENCE,
@@ -190,7 +186,7 @@ def test_the_reader_prints_every_step_of_a_real_file(told, tmp_path):
         printed = [line.split()[:2] for line in done.stdout.rstrip().split("\n")]
         steps = [(it["ordinal"], it.get("type") or it["action"]) for record in records for it in record.values()]
         assert printed == [[str(ordinal), what] for ordinal, what in steps]
-    assert len(code("python").strip().splitlines()) <= 12
+    assert len(READER.strip().splitlines()) <= 12
 
 
 def test_the_reader_refuses_what_was_changed(told, tmp_path):
@@ -200,7 +196,7 @@ def test_the_reader_refuses_what_was_changed(told, tmp_path):
 
 
 def test_the_example_of_the_document_is_a_file(second, agent_id):
-    example = code("jsonl").encode()
+    example = EXAMPLE.encode()
     for line in lines_of(example):
         VALIDATOR.validate(line)
     runs = Runs(second, agent_id)
