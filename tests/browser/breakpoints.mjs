@@ -95,7 +95,7 @@ claim("what is wrong with a breakpoint is said at its field", async () => {
   }
   await page.locator("#bp-run-kind").selectOption("one");
   await save(page);
-  await shows(page, "#bp-run-error", "Is missing: which run?");
+  await shows(page, "#bp-run-error", "Is missing: enter the id of a run");
   assert.deepEqual(await agent.breakpoints(), []);
   await page.locator("#bp-run").fill("a run to come");
   await save(page);

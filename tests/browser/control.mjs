@@ -80,7 +80,7 @@ claim("a chosen run is all that the timeline shows and all that the buttons act 
   assert.equal((await b).outcome, "continued");
   await shows(page, "#mode", "Running");
   assert.equal((await agent.trace({ type: "log", run_id: "b", data: {} })).outcome, "not_held");
-  assert.match(await page.locator("#now").textContent(), /b runs.*1 step of other runs wait/);
+  assert.match(await page.locator("#now").textContent(), /b is running.*1 step of other runs is held/);
   await page.keyboard.press("p");
   await shows(page, "#mode", "Paused");
   const again = agent.trace({ type: "log", run_id: "b", data: {} });

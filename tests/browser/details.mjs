@@ -20,7 +20,7 @@ async function select(page, seq) {
 
 /** What each message of some data says: `role: part, part`. */
 const read = (page, data, opening) => page.evaluate(async ([text, asked]) => {
-  const { conversation, readMessage } = await import("/assets/conversation.js");
+  const { conversation, readMessage } = await import("/assets/model/conversation.js");
   const part = (one) => {
     if (one.kind === "call") return `${one.name}(${one.raw ?? one.text})`;
     if (one.kind === "result") return `${one.error ? "failed " : ""}[${one.parts.map(part)}]`;
@@ -87,13 +87,13 @@ claim("a conversation reads as messages, and the next one tells what is new and 
   await select(page, 1);
   assert.deepEqual(await heads(), ["System", "User"]);
   await select(page, 3);
-  await says(page, "#details .payload-bar", /2 as before, 2 new · since #1/);
+  await says(page, "#details .payload-bar", /2 unchanged, 2 new · compared with #1/);
   assert.deepEqual(await heads(), ["Assistant new", "Tool new"]);
   assert.match(await page.locator("#details .part.call").textContent(), /Calls search c1.*"q": "Lisbon"/s);
-  await page.getByRole("button", { name: "2 messages as before" }).click();
+  await page.getByRole("button", { name: "2 unchanged messages" }).click();
   assert.deepEqual(await heads(), ["System", "User", "Assistant new", "Tool new"]);
   await select(page, 4);
-  await says(page, "#details .payload-bar", /3 as before, 1 new, 1 changed · since #3/);
+  await says(page, "#details .payload-bar", /3 unchanged, 1 new, 1 changed · compared with #3/);
   assert.deepEqual(await page.locator("#details .diff > *").allTextContents(), ["  Be short.\n", "− Never above 300 EUR.\n", "+ Never above 500 EUR.\n"]);
   await page.getByRole("button", { name: "Show all", exact: true }).click();
   assert.equal((await heads()).length, 5);
@@ -133,7 +133,7 @@ claim("time that a step was held is told apart from the time that it took", asyn
   await held;
   await agent.trace({ type: "tool_result", node_id: "n", data: {} });
   await select(page, 1);
-  await says(page, "#details [data-field=wall] dd", /^\d.*, and \d.* held$/);
+  await says(page, "#details [data-field=wall] dd", /^\d.*, plus \d.* held$/);
   await says(page, "#details [data-field=hold] dd", /^continued · proceed · held for /);
 });
 
@@ -190,7 +190,7 @@ claim("a payload of two megabytes costs no more than what is seen of it", async 
     assert.ok(ms < 1000, `#${seq} takes ${ms} ms`);
     assert.ok(elements < 1500, `#${seq} takes ${elements} elements`);
   }
-  await says(page, "#details .payload-bar", /4000 as before, 1 new/);
+  await says(page, "#details .payload-bar", /4000 unchanged, 1 new/);
   await select(page, 2);
   await lines(page).first().focus();
   await page.keyboard.press("ArrowDown");
@@ -270,7 +270,7 @@ claim("where an event comes from is said, where it is not live", async () => {
   }));
   await page.reload();
   await until("three rows are shown", async () => (await rows(page).count()) === 3);
-  for (const [seq, said] of [[1, []], [2, ["from a record"]], [3, ["<b>odd"]]]) {
+  for (const [seq, said] of [[1, []], [2, ["from the record"]], [3, ["<b>odd"]]]) {
     await select(page, seq);
     assert.deepEqual(await page.locator("#details .origin").allTextContents(), said);
   }

@@ -145,7 +145,8 @@ async function fromWorkingTree(route) {
   if (!response) return route.abort();
   if (response.ok()) return route.fulfill({ response, body });
   // A file that is newer than the binary.
-  return route.fulfill({ body, contentType: `text/${file.endsWith(".css") ? "css" : "javascript"}; charset=utf-8` });
+  const contentType = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" }[pathname.split(".").at(-1)];
+  return route.fulfill({ body, contentType });
 }
 
 /** Waits until `probe()` returns something true, and returns that. */

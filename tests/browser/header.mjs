@@ -17,7 +17,7 @@ claim("while a breakpoint holds one run the header says so, and which others go 
   await agent.record({ type: "log", run_id: "free", data: {} });
   const first = agent.trace({ type: "tool_call", name: "pay", run_id: "stopped", data: {} });
   await shows(page, "#mode", "Held");
-  await says(page, "#now", /Held at #2 tool call pay of run stopped: breakpoint b1 · .* · 1 other run goes on$/);
+  await says(page, "#now", /Held at #2 tool call pay of run stopped: breakpoint b1 · .* · 1 other run is running$/);
   await page.keyboard.press("y");
   await first;
   // That leaves its run paused, and the other as it was.
@@ -41,7 +41,7 @@ claim("a single run that is paused is not told to be running", async () => {
   await held;
   await whenHeld(page, 0);
   await shows(page, "#mode", "Paused");
-  await says(page, "#now", /next step will be/);
+  await says(page, "#now", /next step will be held/);
 });
 
 claim("a gate shows the time that is left, and what becomes of its step then", async () => {
@@ -58,12 +58,12 @@ claim("a gate shows the time that is left, and what becomes of its step then", a
   const read = agent.trace({ type: "tool_call", name: "read", data: {} });
   await whenHeld(page, 2);
   await page.locator("#held-more").click();
-  await says(page, "#holds li:nth-child(2)", /#2 tool call read: breakpoint b2, gate.* · goes on in 2\d s/);
-  await says(page, "#live", /Step 2 goes on in 2\d s/);
+  await says(page, "#holds li:nth-child(2)", /#2 tool call read: breakpoint b2, gate.* · proceeds in 2\d s/);
+  await says(page, "#live", /Step 2 proceeds in 2\d s/);
   const calling = agent.trace({ type: "prompt", hold: "never", data: {} });
   await calling;
   await page.locator("#holds li:nth-child(2) a").click();
-  await says(page, "#details [data-field=hold]", /gate.* · goes on in 2\d s/);
+  await says(page, "#details [data-field=hold]", /gate.* · proceeds in 2\d s/);
   await page.locator("#holds li:nth-child(2)").getByRole("button", { name: "Proceed with step 2" }).click();
   assert.equal((await read).outcome, "released");
   await whenHeld(page, 1);
@@ -219,8 +219,8 @@ claim("a fork's step that its record does not have says why, and a forked or imp
   const run = { run_id: "f", mode: "detached", finished: false, events: 2, held: 1, forked_from: { run_id: "source", seq: 7, ordinal: 3 }, imported: true, masked: true };
   await page.route(/debug\/status/, (route) => route.fulfill({ json: { runs: [run] } }));
   await page.reload();
-  await says(page, "#details .divergence", /Not in the record, nearest #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
-  await says(page, "#details [data-field=hold]", /not in the record that its run was forked from, gate/);
+  await says(page, "#details .divergence", /Not in the record, nearest step #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
+  await says(page, "#details [data-field=hold]", /not in the record of the run that it was forked from, gate/);
   await page.keyboard.press("r");
   await until("the run says so", async () => /imported, masked · forked from source at #7/.test(await page.locator("#run-list").textContent()));
 });
@@ -293,11 +293,11 @@ claim("all that the page loads is less than 150 kB, compressed", async () => {
 
 claim("who else is attached is told", async () => {
   const { agent, page } = await attached("in company");
-  assert.equal(await page.locator("#subscribers").getAttribute("title"), "Nobody but this page is attached");
+  assert.equal(await page.locator("#subscribers").getAttribute("title"), "No one else is attached");
   const other = await open(browser, `${agent.base}?mode=observe`);
   await shows(page, "#subscribers", "1 debugger, 1 observer");
-  assert.match(await page.locator("#subscribers").getAttribute("title"), /Beside this page: 1 other observer/);
-  assert.match(await other.locator("#subscribers").getAttribute("title"), /Beside this page: 1 other debugger/);
+  assert.match(await page.locator("#subscribers").getAttribute("title"), /Also attached: 1 other observer/);
+  assert.match(await other.locator("#subscribers").getAttribute("title"), /Also attached: 1 other debugger/);
 });
 
 claim("what a screen reader is told does not chatter while time goes by", async () => {

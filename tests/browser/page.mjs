@@ -271,7 +271,7 @@ claim("an observer holds nothing, says so, and can become a debugger", async () 
   assert.equal(await page.locator("#observing").isVisible(), true);
   await shows(page, "#mode", "Detached");
   assert.equal((await agent.trace({ type: "log", data: {} })).outcome, "not_held");
-  await page.locator("#debug-link").click();
+  await page.locator("#debug-agent").click();
   await shows(page, "#mode", "Paused");
 });
 

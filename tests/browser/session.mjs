@@ -79,7 +79,7 @@ claim("a session by hand, from the first stop to the end of the run", async () =
   await page.locator("[type=submit]", { hasText: "Send edit" }).click();
 
   // Into the sub-agent, and over all that it does.
-  await stands("#3 prompt of run trip: pause asked for");
+  await stands("#3 prompt of run trip: pause requested");
   await page.keyboard.press("n");
   await stands("#6 response of run trip: paused");
   assert.deepEqual((await rowTexts(page, ".badge")).slice(2), ["stepped", "", "", "held"]);

