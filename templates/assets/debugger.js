@@ -416,7 +416,7 @@ function draw() {
   drawSummary({ trace, run: runs.chosen, shown: timeline.length, runs, connection });
 }
 
-/** Shows the selected event: at once when a person chose it, at intervals while the selection follows the newest. */
+/** Shows the selected event: at once if it is held or a person chose it, at intervals while the selection follows the newest. */
 function selected(event, following) {
   navigation.selected(event, following);
   showDetails(event, following);
@@ -425,7 +425,7 @@ function selected(event, following) {
 function showDetails(event, following) {
   aim();
   clearTimeout(detailsTimer);
-  const wait = following ? detailsAt + DETAILS_MS - performance.now() : 0;
+  const wait = following && !event?.held ? detailsAt + DETAILS_MS - performance.now() : 0;
   if (wait > 0) {
     detailsTimer = setTimeout(() => showDetails(event, false), wait);
     return;

@@ -277,6 +277,54 @@ claim("where an event comes from is said, where it is not live", async () => {
   await shows(page, "#details [data-field=origin] dd", "<b>odd");
 });
 
+claim("what the server found wrong with an event is marked on its row, said in its details and found", async () => {
+  const page = await open(browser, `${server.url}/agent/warned/debug?mode=observe`);
+  const event = (seq, more) => `id: e.${seq}\ndata: ${JSON.stringify({ type: "tool_call", name: "pay", seq, run_id: "", data: {}, ...more })}\n\n`;
+  const markup = "unknown field `<img src=x onerror=alert(1)>\u202e`";
+  await page.route(/debug\/events/, (route) => route.fulfill({
+    contentType: "text/event-stream",
+    body: `data: {"type":"position","pos":0,"total":3}\n\n${event(1, {})}${event(2, { warnings: ["unknown field `args`"] })}${event(3, { warnings: [markup, "unknown field `b`"] })}`,
+  }));
+  await page.reload();
+  await until("three rows are shown", async () => (await rows(page).count()) === 3);
+  assert.deepEqual(await page.locator("#timeline .row .warning").allTextContents(), ["", "1 warning", "2 warnings"]);
+  await select(page, 1);
+  assert.equal(await page.locator("#details .warnings").count(), 0);
+  await select(page, 2);
+  assert.deepEqual(await page.locator("#details .warnings li").allTextContents(), ["unknown field `args`"]);
+  await select(page, 3);
+  assert.deepEqual(await page.locator("#details .warnings li").allTextContents(), ["unknown field `<img src=x onerror=alert(1)>[U+202E]`", "unknown field `b`"]);
+  assert.match(await row(page, 3).locator(".warning").getAttribute("title"), /\[U\+202E\]/);
+  assert.deepEqual(await axeFindings(page), []);
+  await screenshot(page, "warnings");
+  for (const view of ["1", "3", "2"]) {
+    await page.keyboard.press(view);
+    await until("the rows are marked", async () => (await page.locator("#timeline .row .warning:not(:empty)").count()) === 2);
+  }
+  await page.locator("#find").fill("is:warning");
+  await shows(page, "#find-count", "2 of 2");
+  assert.equal(await page.locator("#details img, #timeline img").count(), 0);
+});
+
+claim("a role, an origin or an effect that is named like a member of every object is shown as any other", async () => {
+  const { agent, page } = await attached();
+  const names = ["constructor", "__proto__", "toString", "hasOwnProperty"];
+  const messages = names.map((role) => ({ role, name: role, content: role, tool_calls: [{ id: role, function: { name: role, arguments: "{}" } }] }));
+  await agent.record({ type: "prompt", name: "constructor", model: "__proto__", run_id: "constructor", node_id: "toString", data: { messages } });
+  await agent.record({ type: "response", name: "constructor", run_id: "constructor", node_id: "toString", data: { role: "constructor", content: "yes" } });
+  await until("two rows are shown", async () => (await rows(page).count()) === 2);
+  await select(page, 1);
+  assert.deepEqual(await page.locator("#details .carried .message h4 > bdi:first-child").allTextContents(), ["constructor", "__proto__", "tostring", "hasownproperty", "constructor"]);
+  await page.keyboard.press("1");
+  await until("the tree is shown", async () => (await page.locator("#timeline .row.root .name").textContent()) === "constructor");
+  await page.keyboard.press("f");
+  await page.locator("#fork-form").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("#run").selectOption("run:constructor");
+  await shows(page, "#shown", "2 of 2");
+  assert.deepEqual(page.problems, []);
+});
+
 for (const colorScheme of ["light", "dark"]) {
   for (const [device, viewport] of [["desktop", { width: 1280, height: 800 }], ["phone", { width: 390, height: 844 }]]) {
     claim(`axe finds nothing serious in the details: ${colorScheme}, ${device}`, async () => {

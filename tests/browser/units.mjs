@@ -7,12 +7,16 @@ const assets = new URL("../../templates/assets/", import.meta.url);
 const pageModule = (path) => import(new URL(path, assets));
 const { compact, fault, layOut, members } = await pageModule("core/json.js");
 const { SseParser } = await pageModule("core/sse.js");
-const { clip, curlLine, duration, visible, visibleJson } = await pageModule("core/text.js");
+const { refusalOf } = await pageModule("core/refusal.js");
+const { clip, curlLine, duration, visible, visibleJson, visibleLines } = await pageModule("core/text.js");
 const { barOf, joined, tickOf, tickText, workOf } = await pageModule("model/bars.js");
+const { stretches } = await pageModule("model/comparison.js");
+const { conversation, readMessage } = await pageModule("model/conversation.js");
 const { Counters } = await pageModule("model/counters.js");
 const { EventList } = await pageModule("model/eventlist.js");
 const { matches, parseQuery } = await pageModule("model/search.js");
 const { holdReason, targets } = await pageModule("model/targets.js");
+const { Trace } = await pageModule("model/trace.js");
 const { TraceTree } = await pageModule("model/tree.js");
 
 function laidOut(text) {
@@ -119,6 +123,36 @@ test("what hides or reorders is made visible, and what scripts and emoji need st
   assert.equal(clip("ab😀cd", 3), "ab…");
 });
 
+test("every character that Unicode calls default ignorable is made visible, but for the joiners", () => {
+  const hidden = [];
+  for (let point = 0; point <= 0x10ffff; point += 1) {
+    if (point >= 0xd800 && point <= 0xdfff) continue;
+    const text = `a${String.fromCodePoint(point)}`;
+    if (/\p{Default_Ignorable_Code_Point}|\p{Cc}|\p{Bidi_Control}/u.test(text) && visible(text) === text) hidden.push(point.toString(16));
+  }
+  assert.deepEqual(hidden, ["200c", "200d"]);
+  for (const point of [0xad, 0x34f, 0x115f, 0x180e, 0x206a, 0x3164, 0xfe00, 0xfe0f, 0xffa0, 0xe0100, 0xe01ef]) {
+    const name = point.toString(16).toUpperCase().padStart(4, "0");
+    assert.equal(visible(`a${String.fromCodePoint(point)}b`), `a[U+${name}]b`);
+    assert.equal(visibleLines(`a${String.fromCodePoint(point)}\n`), `a[U+${name}]\n`);
+    assert.equal(JSON.parse(visibleJson(`"${String.fromCodePoint(point)}"`)), String.fromCodePoint(point));
+    assert.match(visibleJson(`"${String.fromCodePoint(point)}"`), /^"(\\u[0-9a-f]{4})+"$/);
+  }
+});
+
+test("the selector that makes an emoji stays, and one that hides beside it does not", () => {
+  for (const text of ["❤\ufe0f", "⚠\ufe0f!", "1\ufe0f\u20e3", "👩\u200d❤\ufe0f\u200d👩"]) assert.equal(visible(text), text);
+  assert.equal(visible("⚠\ufe0f\ufe0f"), "⚠\ufe0f[U+FE0F]");
+  assert.equal(visible("⚠\ufe0e 1\ufe0f 1\u20e3\ufe0f"), "⚠[U+FE0E] 1[U+FE0F] 1\u20e3[U+FE0F]");
+});
+
+test("a refusal says what the server said, with nothing hidden in it, or else its status", () => {
+  assert.deepEqual(refusalOf('{"error":"Unknown event type: a\u202eb","reason":"BAD"}', 400, "Bad Request"), { message: "Unknown event type: a[U+202E]b", reason: "BAD", status: 400 });
+  for (const text of ["", "<h1>no</h1>", "null", "[]", '{"error":7}', '{"error":""}', '"x"']) {
+    assert.deepEqual(refusalOf(text, 502, "Bad Gateway"), { message: "The server answered 502 Bad Gateway.", reason: "", status: 502 });
+  }
+});
+
 test("the line for a shell stays one line's worth of arguments for any id", () => {
   assert.ok(curlLine("http://h", "a'; rm -rf ~ #").startsWith("curl 'http://h/agent/a%27%3B%20rm%20-rf%20~%20%23/debug/trace'"));
 });
@@ -206,7 +240,7 @@ test("why a step is held reads as a list", () => {
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1"], gate: true }), "breakpoint b1, gate (only a release opens it)");
 });
 
-/** Events as trace.js makes them, as far as lineage, times and search look at them. */
+/** Events as model/trace.js makes them, as far as the tree, bars and search read them. */
 let number = 0;
 function event(type, fields = {}) {
   number += 1;
@@ -289,13 +323,34 @@ test("an axis has round ticks at any closeness, each with a text of its own", ()
 
 test("a query finds words in payloads, decisions and fields, and not in the names of fields", () => {
   const raw = JSON.stringify({ type: "prompt", data: { text: 'Say "Grüße" twice\n' }, node_id: null, metadata: { team: "blue" } });
-  const one = event("tool_call", { name: "book_hotel", run: "trip", model: "gpt-5-mini", nodeId: "n7", raw, decision: { outcome: "released", action: "edit", raw: '{"decision":{"data":{"city":"Porto"}}}' } });
+  const one = event("tool_call", { warnings: ["unknown field `args`"], name: "book_hotel", run: "trip", model: "gpt-5-mini", nodeId: "n7", raw, decision: { outcome: "released", action: "edit", raw: '{"decision":{"data":{"city":"Porto"}}}' } });
   const found = (text) => matches(parseQuery(text), one);
-  for (const text of ["grüße", "GRÜßE twice", "blue", "porto", "tool call", "type:tool_call", "name:hotel", "run:trip", "model:gpt", "node:n7", "is:edit", "-lisbon", "book -type:log"]) {
+  for (const text of ["grüße", "GRÜßE twice", "blue", "porto", "tool call", "type:tool_call", "name:hotel", "run:trip", "model:gpt", "node:n7", "is:edit", "is:warning", "-lisbon", "book -type:log"]) {
     assert.equal(found(text), true, text);
   }
   for (const text of ["metadata", "node_id", "null", "-porto", "type:log", "lisbon", "name:trip", "unknown:field", "origin:edited", "a.c"]) assert.equal(found(text), false, text);
   assert.equal(matches(parseQuery("gruesse"), { ...one, raw: raw.replace("ü", "\\u00fc") }), false);
   assert.equal(matches(parseQuery("grüße"), { ...one, raw: raw.replace("ü", "\\u00fc").replace("ß", "\\u00df") }), true);
   assert.deepEqual(parseQuery('  "" - '), []);
+});
+
+test("a role, a type or a state that is named like a member of every object is one like any other", () => {
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf"]) {
+    const data = JSON.stringify({ messages: [{ role: name, content: "hi" }] });
+    const [message] = conversation(data, true).messages;
+    const { role, parts } = readMessage(message);
+    assert.deepEqual([role, parts], [name.toLowerCase(), [{ kind: "text", text: "hi" }]]);
+    assert.equal(holdReason({ reason: name }), name.replaceAll("_", " "));
+    assert.equal(matches(parseQuery(`${name}:x`), event("log", { raw: '{"data":{}}' })), false);
+    assert.equal(matches(parseQuery(`${name}:x`), event("log", { raw: JSON.stringify({ data: { text: `${name}:x` } }) })), true);
+    const [stretch] = stretches([{ kind: name, left_seqs: [1, 2], right_seqs: [3] }]);
+    assert.deepEqual([stretch.folds, stretch.pairs.length], [false, 2]);
+  }
+});
+
+test("a warning is kept as text, and anything else in its place is none", () => {
+  const trace = new Trace(() => {});
+  const frame = (seq, warnings) => ({ seq, type: "log", run_id: "", data: {}, warnings });
+  for (const [i, warnings] of [["a\u202eb", 7, null], undefined, null, "x", {}].entries()) trace.append(frame(i + 1, warnings), "{}");
+  assert.deepEqual([1, 2, 3, 4, 5].map((seq) => trace.get(seq).warnings), [["a[U+202E]b"], [], [], [], []]);
 });
