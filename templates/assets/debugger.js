@@ -20,6 +20,8 @@ import { runName, Runs } from "./model/runs.js";
 import { Search } from "./model/search.js";
 import { holdReason, targets } from "./model/targets.js";
 import { eventOfHold, Trace } from "./model/trace.js";
+import { clearAlerts, showAlert } from "./ui/alerts.js";
+import { wireCopy } from "./ui/clipboard.js";
 import { Breakpoints } from "./panels/breakpoints/breakpoints.js";
 import { CompareLoader } from "./panels/compare/loader.js";
 import { Decisions } from "./panels/details/decision.js";
@@ -34,8 +36,6 @@ import { RunSelect } from "./panels/runs/select.js";
 import { SearchBar } from "./panels/timeline/searchbar.js";
 import { drawSummary } from "./panels/timeline/summary.js";
 import { Timeline } from "./panels/timeline/timeline.js";
-import { clearAlerts, showAlert } from "./ui/alerts.js";
-import { wireCopy } from "./ui/clipboard.js";
 
 /** While the selection follows the newest event, the details are drawn at most this often. */
 const DETAILS_MS = 120;
@@ -284,8 +284,8 @@ stream.connectNow();
 function showObserving() {
   at("observing").hidden = !observing;
   at("observing-why").textContent = arrived
-    ? "You opened this page from another site, so it does not pause the agent until you ask for it."
-    : "This page watches the agent and holds no steps.";
+    ? "This page was opened from another site, so it observes the agent and does not pause it."
+    : "This page observes the agent and does not pause it.";
   at("debug-hint").hidden = observing;
 }
 

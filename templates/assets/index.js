@@ -2,9 +2,9 @@
 
 import { curlLine } from "./core/text.js";
 import { adoptTokenFromFragment, saveToken } from "./core/token.js";
-import { AgentList } from "./panels/agents/list.js";
 import { clearAlerts, showAlert } from "./ui/alerts.js";
 import { wireCopy } from "./ui/clipboard.js";
+import { AgentList } from "./panels/agents/list.js";
 
 const EVERY_MS = 2000;
 

@@ -29,7 +29,7 @@ claim("a page that another site opened observes, and one click makes it a debugg
   assert.deepEqual([await debuggers(agent), await observers(agent)], [0, 1]);
   assert.equal((await agent.trace({ type: "prompt", run_id: "trip", data: {} })).outcome, "not_held");
   await shows(page, "#mode", "Detached");
-  await until("it says why", async () => /Observing\. You opened this page from another site/.test(await page.locator("#observing").textContent()));
+  await until("it says why", async () => /Observing\. This page was opened from another site/.test(await page.locator("#observing").textContent()));
   assert.deepEqual(await axeFindings(page), []);
   await screenshot(page, "arrival");
   await page.getByRole("button", { name: "Debug this agent" }).click();

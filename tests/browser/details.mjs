@@ -108,7 +108,7 @@ claim("a tool's output appears beside its input when it comes, and the node's ev
   await agent.record({ type: "log", data: {} });
   await until("three rows are shown", async () => (await rows(page).count()) === 3);
   await select(page, 2);
-  await says(page, "#details .waiting", /Output.*Not there yet/);
+  await says(page, "#details .waiting", /Output.*No output yet/);
   await page.locator("#details .tree [role=treeitem]").first().focus();
   await agent.record({ type: "tool_result", name: "search", node_id: "t", parent_id: "top", data: { hits: 1.50 } });
   await says(page, "#details .pair", /Input.*"q": "Lisbon".*Output #4.*"hits": 1.5/s);

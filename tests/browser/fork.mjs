@@ -117,7 +117,7 @@ claim("a fork that somebody else made is in the panel of runs at once, and quiet
   const row = page.locator("#run-list li", { hasText: run });
   await row.waitFor();
   await until("it says where it is from", async () => /not started.*forked from first at #7/.test(await row.textContent()));
-  await says(page, "#live", new RegExp(`first was forked: run ${run}\\. 3 served from record`));
+  await says(page, "#live", new RegExp(`first was forked as run ${run}\\. 3 served from record`));
   assert.equal(await page.locator("#mode").textContent(), mode);
   // Whoever waits is answered now.
   await page.unroute("**/debug/status");
@@ -136,7 +136,7 @@ claim("a step that the record does not have is held, says what differs, and its 
   const [first] = steps();
   const held = tell(agent, run, { ...first, data: { ...first.data, sent_at: "11:30" } });
   await whenHeld(page, 1);
-  await says(page, "#now", /not in the record of the run that it was forked from/);
+  await says(page, "#now", /not in the record of the source run/);
   await page.locator("#held-link").click();
   await says(page, "#details .divergence", /Not in the record, nearest step #1.*\$\.sent_at.*− "10:00"\s*\+ "11:30"/s);
   assert.deepEqual(await axeFindings(page), []);

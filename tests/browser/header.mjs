@@ -220,7 +220,7 @@ claim("a fork's step that its record does not have says why, and a forked or imp
   await page.route(/debug\/status/, (route) => route.fulfill({ json: { runs: [run] } }));
   await page.reload();
   await says(page, "#details .divergence", /Not in the record, nearest step #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
-  await says(page, "#details [data-field=hold]", /not in the record of the run that it was forked from, gate/);
+  await says(page, "#details [data-field=hold]", /not in the record of the source run, gate/);
   await page.keyboard.press("r");
   await until("the run says so", async () => /imported, masked · forked from source at #7/.test(await page.locator("#run-list").textContent()));
 });

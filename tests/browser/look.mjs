@@ -38,14 +38,14 @@ claim("a server that wants a token is told one by hand, and a wrong one is refus
   try {
     const page = await open(browser, `${guarded.url}/agent/guarded/debug`);
     await shows(page, "#connection", "Ended");
-    await page.getByLabel("Token of this server").fill("wrong");
-    await page.getByRole("button", { name: "Use it" }).click();
-    await page.getByRole("button", { name: "Use it" }).waitFor();
+    await page.getByLabel("Access token").fill("wrong");
+    await page.getByRole("button", { name: "Use token" }).click();
+    await page.getByRole("button", { name: "Use token" }).waitFor();
     await shows(page, "#connection", "Ended");
     assert.deepEqual(await axeFindings(page), []);
     await screenshot(page, "ended");
-    await page.getByLabel("Token of this server").fill("a-token-of-a-good-and-sufficient-length");
-    await page.getByRole("button", { name: "Use it" }).click();
+    await page.getByLabel("Access token").fill("a-token-of-a-good-and-sufficient-length");
+    await page.getByRole("button", { name: "Use token" }).click();
     await shows(page, "#connection", "Live");
     await shows(page, "#mode", "Paused");
     assert.equal(await page.locator("#token-form").isVisible(), false);

@@ -150,14 +150,14 @@ export function readMessage({ raw, role }) {
   if (type.endsWith("_call_output")) return { role: "tool", name: "", parts: [result(message.get("call_id"), message.get("output"), false)] };
   if (type === "reasoning") return { role: "assistant", name: "", parts: thinking(content(message.get("summary") ?? message.get("content"))) };
   if (named === undefined && /^(human|ai|system|tool|function|chat|AIMessageChunk)$/.test(type)) named = type;
-  const who = roleOf(named ?? role);
+  const speaker = roleOf(named ?? role);
   let parts = [];
   for (const key of ["reasoning_content", "reasoning", "thinking"]) {
     const text = string(message.get(key));
     if (text) parts.push({ kind: "thinking", text });
   }
   const body = ["content", "parts", "text", "message", "output"].map((key) => message.get(key)).find(filled);
-  if (who === "tool") parts.push(result(message.get("tool_call_id") ?? message.get("tool_use_id"), body, string(message.get("status")) === "error"));
+  if (speaker === "tool") parts.push(result(message.get("tool_call_id") ?? message.get("tool_use_id"), body, string(message.get("status")) === "error"));
   else parts = parts.concat(content(body));
   const refused = string(message.get("refusal"));
   if (refused) parts.push({ kind: "note", text: `Refused: ${refused}` });
@@ -168,7 +168,7 @@ export function readMessage({ raw, role }) {
   }
   if (message.get("function_call")?.startsWith("{")) parts.push(call(members(message.get("function_call"))));
   if (parts.length === 0 && !["content", "parts", "text"].some((key) => message.has(key))) parts.push({ kind: "json", raw });
-  return { role: who, name, parts };
+  return { role: speaker, name, parts };
 }
 
 /** The whole content of a message as one text, to compare it with another. */

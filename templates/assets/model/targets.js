@@ -5,7 +5,7 @@ const REASONS = new Map([
   ["step", "paused"],
   ["pause", "pause requested"],
   ["effect", "waits for approval of its side effect"],
-  ["divergence", "not in the record of the run that it was forked from"],
+  ["divergence", "not in the record of the source run"],
 ]);
 
 /**

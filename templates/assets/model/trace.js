@@ -3,10 +3,10 @@
 // Both bounds are the server's defaults, so that the page usually keeps what the server keeps. Every event is kept as the
 // text that was received; only what a row of the timeline shows is parsed out of it.
 
+import { clip, visible } from "../core/text.js";
 import { Counters } from "./counters.js";
 import { EventList } from "./eventlist.js";
 import { TraceTree } from "./tree.js";
-import { clip, visible } from "../core/text.js";
 
 const MAX_EVENTS = 10_000;
 const MAX_CHARACTERS = 64 * 1024 * 1024;

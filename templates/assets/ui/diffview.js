@@ -1,9 +1,9 @@
 // The difference of two texts, line by line, with a few equal lines around each change.
 
 import { difference } from "../core/diff.js";
+import { clip, count, visibleLines } from "../core/text.js";
 import { button, element } from "./dom.js";
 import { laidOut } from "./sections.js";
-import { clip, count, visibleLines } from "../core/text.js";
 
 /** The number of equal lines that are shown around a change. */
 const AROUND = 3;

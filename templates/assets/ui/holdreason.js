@@ -1,8 +1,8 @@
 // Why a step is held, with links to the breakpoints that hold it.
 
-import { button, element } from "./dom.js";
-import { holdReason } from "../model/targets.js";
 import { visible } from "../core/text.js";
+import { holdReason } from "../model/targets.js";
+import { button, element } from "./dom.js";
 
 /** The words of `holdReason`, each breakpoint in them as a button that goes to it. */
 export function reasonParts(hold, breakpoint) {

@@ -1,8 +1,8 @@
 // An editor of JSON, which is checked while the person types, and shows the place of an error.
 
-import { button, element } from "./dom.js";
 import { fault } from "../core/json.js";
 import { visible } from "../core/text.js";
+import { button, element } from "./dom.js";
 import { laidOut } from "./sections.js";
 
 /** Longer text is checked when the person pauses. */

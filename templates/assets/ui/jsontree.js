@@ -3,11 +3,11 @@
 // The text is kept as it was received, and read level by level: a closed node has no elements, and costs nothing. What the
 // tree shows, read from top to bottom, is the JSON itself, digit for digit.
 
+import { entries } from "../core/json.js";
+import { clip, count, visible, visibleJson, visibleLines } from "../core/text.js";
 import { copyButton } from "./clipboard.js";
 import { button, element } from "./dom.js";
-import { entries } from "../core/json.js";
 import { blocks } from "./longtext.js";
-import { clip, count, visible, visibleJson, visibleLines } from "../core/text.js";
 
 /** The number of lines that are open at the start. */
 const OPEN_LINES = 60;

@@ -1,11 +1,11 @@
 // The parts of which details are made: a labelled value, a link to a step, a section of JSON or text.
 
+import { layOut, members } from "../core/json.js";
+import { visibleJson, visibleLines, words } from "../core/text.js";
 import { copyButton } from "./clipboard.js";
 import { element } from "./dom.js";
-import { layOut, members } from "../core/json.js";
 import { jsonTree } from "./jsontree.js";
 import { Blocks, longText } from "./longtext.js";
-import { visibleJson, visibleLines, words } from "../core/text.js";
 
 /** How much of a text, and of the raw event, is shown at first. */
 export const TEXT = 20_000;

@@ -4,10 +4,10 @@
 // here. Rows change in place, so that the focus survives a hit.
 
 import { call, throttled } from "../../core/api.js";
-import { BreakpointForm } from "./form.js";
+import { clip, count, duration, visible, words } from "../../core/text.js";
 import { runName } from "../../model/runs.js";
 import { button, element } from "../../ui/dom.js";
-import { clip, count, duration, visible, words } from "../../core/text.js";
+import { BreakpointForm } from "./form.js";
 
 /** Every hit is a new revision; the list is read at most this often. */
 const EVERY_MS = 250;
@@ -79,7 +79,7 @@ export class Breakpoints {
     const row = this.#row(id);
     if (row && !this.#form.isOpen) row.querySelector("input").focus();
     else at("new-breakpoint").focus();
-    if (!row) this.#announce(`Breakpoint ${id} does not exist any longer.`);
+    if (!row) this.#announce(`Breakpoint ${id} no longer exists.`);
   }
 
   /** What happens to a step at one of these gates when the hold times out: "fails", "proceeds", or "" for no gate. */

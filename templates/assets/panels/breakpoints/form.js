@@ -1,8 +1,8 @@
 // The form of one breakpoint. An error of the server is shown at the field that it names.
 
 import { call } from "../../core/api.js";
-import { button } from "../../ui/dom.js";
 import { count } from "../../core/text.js";
+import { button } from "../../ui/dom.js";
 
 /** The number of events found by a test that are offered: the newest ones. */
 const OFFERED = 40;

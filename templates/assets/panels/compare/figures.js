@@ -1,8 +1,8 @@
 // Two runs in figures, one below the other, and their differences.
 
+import { clip, count, duration, visible } from "../../core/text.js";
 import { signed } from "../../model/comparison.js";
 import { element } from "../../ui/dom.js";
-import { clip, count, duration, visible } from "../../core/text.js";
 
 const FIGURES = [
   ["Events", "events"],

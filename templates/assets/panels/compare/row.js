@@ -1,10 +1,10 @@
 // One row of a comparison, in two columns, and the details of the selected pair, side by side.
 
+import { members } from "../../core/json.js";
+import { clip, count, visible, words } from "../../core/text.js";
 import { diffView, fieldDiff } from "../../ui/diffview.js";
 import { button, element } from "../../ui/dom.js";
-import { members } from "../../core/json.js";
 import { jsonSection } from "../../ui/sections.js";
-import { clip, count, visible, words } from "../../core/text.js";
 
 const MARKS = new Map([["equal", "="], ["changed", "≠"], ["left", "−"], ["right", "+"]]);
 const KINDS = new Map([["equal", "equal"], ["changed", "changed"], ["left", "only in the left run"], ["right", "only in the right run"]]);

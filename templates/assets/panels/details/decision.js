@@ -4,12 +4,12 @@
 // any of it. A draft goes over the wire as it was typed, digit for digit.
 
 import { call } from "../../core/api.js";
+import { compact, members } from "../../core/json.js";
+import { visibleLines, words } from "../../core/text.js";
 import { copyButton } from "../../ui/clipboard.js";
 import { button, element } from "../../ui/dom.js";
-import { compact, members } from "../../core/json.js";
 import { jsonField } from "../../ui/jsonfield.js";
 import { laidOut } from "../../ui/sections.js";
-import { visibleLines, words } from "../../core/text.js";
 
 /** The decisions that are possible for each type of step. `proceed` always is. */
 const OPENING_DECISIONS = ["edit", "fulfil", "fail", "abort"];

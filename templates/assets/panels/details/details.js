@@ -4,14 +4,14 @@
 // Most of an event never changes. The parts that do are drawn separately: the hold and the decision, and the event that
 // closes the node that this one opened.
 
-import { decidedSection, holdLine } from "./outcome.js";
-import { divergenceSection } from "./divergence.js";
-import { button, element } from "../../ui/dom.js";
 import { members } from "../../core/json.js";
-import { jsonTree } from "../../ui/jsontree.js";
-import { predecessorOf, messageList, read } from "./messages.js";
-import { field, goTo, jsonSection, metadata, prose, rawEvent } from "../../ui/sections.js";
 import { clip, count, duration, moment, visible, words } from "../../core/text.js";
+import { button, element } from "../../ui/dom.js";
+import { jsonTree } from "../../ui/jsontree.js";
+import { field, goTo, jsonSection, metadata, prose, rawEvent } from "../../ui/sections.js";
+import { divergenceSection } from "./divergence.js";
+import { messageList, predecessorOf, read } from "./messages.js";
+import { decidedSection, holdLine } from "./outcome.js";
 
 /** The fields in the order in which they are shown. `null` values are left out. */
 const FIELDS = [
@@ -215,7 +215,7 @@ export class Details {
   /** The input or output of a tool call. `one` is the event that carries it: the one shown, its counterpart, or undefined. */
   #side(event, one, title) {
     if (!one) {
-      const missing = title === "Output" ? "Not there yet: it will appear here when it arrives." : "The call is no longer kept.";
+      const missing = title === "Output" ? "No output yet. It will appear here when it arrives." : "The call is no longer kept.";
       const waiting = element("section", "payload waiting", "");
       const bar = element("div", "payload-bar", "");
       bar.append(element("h3", "", title));

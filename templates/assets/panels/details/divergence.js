@@ -1,9 +1,9 @@
 // Why a step is not in the record of its fork: the nearest recorded step, and how it differs.
 
+import { clip, visible } from "../../core/text.js";
 import { fieldDiff } from "../../ui/diffview.js";
 import { button, element } from "../../ui/dom.js";
 import { goTo } from "../../ui/sections.js";
-import { clip, visible } from "../../core/text.js";
 
 /**
  * The section about it; null where a step does not diverge. `get(seq)` returns an event of the trace, `ignore(path)`

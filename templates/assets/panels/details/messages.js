@@ -1,13 +1,13 @@
 // A conversation as messages: roles, texts, tool calls, and what is new since the previous call.
 
-import { conversation, plain, readMessage, signature } from "../../model/conversation.js";
 import { difference } from "../../core/diff.js";
-import { diffView } from "../../ui/diffview.js";
+import { clip, count, visible, visibleLines } from "../../core/text.js";
+import { conversation, plain, readMessage, signature } from "../../model/conversation.js";
 import { copyButton } from "../../ui/clipboard.js";
+import { diffView } from "../../ui/diffview.js";
 import { button, element } from "../../ui/dom.js";
 import { jsonTree } from "../../ui/jsontree.js";
 import { longText } from "../../ui/longtext.js";
-import { clip, count, visible, visibleLines } from "../../core/text.js";
 
 /** The length of a text that is shown at first. */
 const TEXT = 6_000;
@@ -155,7 +155,7 @@ function partView(part) {
     return made;
   }
   const made = element("div", `part ${part.kind}`, "");
-  const title = element("p", "part-title", part.kind === "call" ? "Calls " : part.error ? "Result, an error" : "Result");
+  const title = element("p", "part-title", part.kind === "call" ? "Calls " : part.error ? "Error result" : "Result");
   if (part.kind === "call") title.append(element("bdi", "name", clip(visible(part.name), 120) || "a tool"));
   if (part.id) title.append(" ", element("bdi", "hint", clip(visible(part.id), 60)));
   made.append(title);

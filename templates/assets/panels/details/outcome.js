@@ -1,14 +1,14 @@
 // The hold of a step, or the decision that ended it.
 
+import { members } from "../../core/json.js";
+import { clip, duration, visible, visibleLines, words } from "../../core/text.js";
 import { copyButton } from "../../ui/clipboard.js";
 import { diffView } from "../../ui/diffview.js";
 import { element } from "../../ui/dom.js";
-import { members } from "../../core/json.js";
+import { holdTimes, reasonParts } from "../../ui/holdreason.js";
 import { jsonTree } from "../../ui/jsontree.js";
 import { longText } from "../../ui/longtext.js";
 import { field, string, TEXT } from "../../ui/sections.js";
-import { holdTimes, reasonParts } from "../../ui/holdreason.js";
-import { clip, duration, visible, visibleLines, words } from "../../core/text.js";
 
 /** The decision about a step: for an edit the difference, otherwise the data that was sent. */
 export function decidedSection(event) {
@@ -19,9 +19,9 @@ export function decidedSection(event) {
   const section = element("section", "payload decided", "");
   const bar = element("div", "payload-bar", "");
   const title = element("h3", "", `Decision: ${words(event.decision.action)}`);
-  const who = element("span", "hint", "");
-  if (actor) who.append("by ", element("bdi", "", clip(visible(actor), 100)));
-  bar.append(title, who, copyButton(() => raw, "Copy decision"));
+  const actorLine = element("span", "hint", "");
+  if (actor) actorLine.append("by ", element("bdi", "", clip(visible(actor), 100)));
+  bar.append(title, actorLine, copyButton(() => raw, "Copy decision"));
   section.append(bar);
   const model = string(decision.get("model"));
   if (model) section.append(element("p", "", `Model: ${clip(visible(model), 200)}`));

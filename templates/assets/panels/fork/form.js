@@ -2,13 +2,13 @@
 // its plan and the commands that start the agent for it.
 
 import { call } from "../../core/api.js";
-import { copyButton } from "../../ui/clipboard.js";
-import { runName } from "../../model/runs.js";
-import { button, element } from "../../ui/dom.js";
 import { compact, members } from "../../core/json.js";
+import { clip, count, shellQuoted, visible, words } from "../../core/text.js";
+import { runName } from "../../model/runs.js";
+import { copyButton } from "../../ui/clipboard.js";
+import { button, element } from "../../ui/dom.js";
 import { jsonField } from "../../ui/jsonfield.js";
 import { laidOut } from "../../ui/sections.js";
-import { clip, count, shellQuoted, visible, words } from "../../core/text.js";
 
 const OPENS = new Set(["prompt", "tool_call"]);
 const CLOSES = new Set(["response", "tool_result", "error"]);

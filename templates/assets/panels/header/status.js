@@ -1,9 +1,9 @@
 // The state in words: the facts in the header, the line under the toolbar, the notices, and the announcements for screen
 // readers. All of it is drawn from one snapshot, so that no part can contradict another.
 
+import { clip, clock, count, duration, visible, words } from "../../core/text.js";
 import { button, element } from "../../ui/dom.js";
 import { holdTimes, reasonParts } from "../../ui/holdreason.js";
-import { clip, clock, count, duration, visible, words } from "../../core/text.js";
 
 const CONNECTIONS = new Map([["connecting", "Connecting"], ["live", "Live"], ["reconnecting", "Reconnecting"], ["ended", "Ended"]]);
 /** The line under the toolbar while the state is unknown. A debugger that loses its connection soon holds nothing. */
@@ -26,7 +26,7 @@ export class Status {
   #onTimeout;
   #release;
   #at = (id) => document.getElementById(id);
-  #said = new Map();
+  #pending = new Map();
   #announced = "";
   #timer = 0;
   #drawn = null;
@@ -119,11 +119,11 @@ export class Status {
    * that a burst is one announcement and no kind displaces another.
    */
   announce(kind, text) {
-    this.#said.set(kind, text);
+    this.#pending.set(kind, text);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      const all = [...this.#said.values()].join(" ");
-      this.#said.clear();
+      const all = [...this.#pending.values()].join(" ");
+      this.#pending.clear();
       if (all !== this.#announced) this.#at("live").textContent = all;
       this.#announced = all;
     }, 400);

@@ -1,8 +1,8 @@
 // Import and export in the panel of runs: progress, results and errors.
 
+import { clip, count, visible } from "../../core/text.js";
 import { runName } from "../../model/runs.js";
 import { exportRun, importRun } from "./files.js";
-import { clip, count, visible } from "../../core/text.js";
 
 const at = (id) => document.getElementById(id);
 

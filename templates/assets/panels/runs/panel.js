@@ -1,9 +1,9 @@
 // The panel of runs: the state of each run, and buttons that act on that run only.
 
 import { call } from "../../core/api.js";
+import { count, duration, words } from "../../core/text.js";
 import { runName } from "../../model/runs.js";
 import { button, element } from "../../ui/dom.js";
-import { count, duration, words } from "../../core/text.js";
 
 /** The number of runs that are listed; the select in the toolbar has all of them. */
 const LISTED = 200;

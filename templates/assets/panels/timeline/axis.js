@@ -3,8 +3,8 @@
 //   wheel with Ctrl: zoom at the pointer · wheel with Shift: pan · a drag over the axis: zoom to that part
 //   double click: all of the time · all of these also by keys and buttons
 
-import { element } from "../../ui/dom.js";
 import { tickOf, tickText } from "../../model/bars.js";
+import { element } from "../../ui/dom.js";
 
 /** The shortest range: 100 µs over the whole width. */
 const LEAST = 0.0001;

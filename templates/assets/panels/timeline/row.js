@@ -1,10 +1,10 @@
 // One row of the timeline: made once, and painted again whenever its content changes. The same row serves all three
 // views; timeline.css hides the parts that a view does not show.
 
-import { element } from "../../ui/dom.js";
-import { foldOf } from "../../model/tree.js";
-import { barOf, workOf } from "../../model/bars.js";
 import { clip, clock, count, duration, moment, visible, words } from "../../core/text.js";
+import { barOf, workOf } from "../../model/bars.js";
+import { foldOf } from "../../model/tree.js";
+import { element } from "../../ui/dom.js";
 
 /** Deeper rows are not indented further; they show their depth as a number. */
 const MAX_INDENT = 10;

@@ -1,7 +1,7 @@
 // The line below the timeline: the number of events, their duration and tokens, and whether the runs are finished.
 
-import { joined } from "../../model/bars.js";
 import { count, duration } from "../../core/text.js";
+import { joined } from "../../model/bars.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -9,6 +9,7 @@ const at = (id) => document.getElementById(id);
 export function drawSummary({ trace, run, shown, runs, connection }) {
   const all = trace.length.toLocaleString("en");
   put("shown", run === null ? all : `${shown.toLocaleString("en")} of ${all}`);
+  put("shown-noun", trace.length === 1 ? "event" : "events");
   const counted = run === null ? trace.tree.runs : [trace.tree.run(run)].filter(Boolean);
   const parts = [];
   if (run === null && counted.length > 1) parts.push(count(counted.length, "run"));
