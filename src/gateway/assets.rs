@@ -29,6 +29,7 @@ static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 fn hash_files(folder: &Dir<'_>, hasher: &mut DefaultHasher) {
     for file in folder.files() {
+        file.path().hash(hasher);
         file.contents().hash(hasher);
     }
     for inner in folder.dirs() {

@@ -104,7 +104,7 @@ claim("the address says which runs are compared: it can be shared, and back and 
   assert.deepEqual(page.problems, []);
 });
 
-claim("a run that goes on is said to have done so, and is compared again when asked", async () => {
+claim("a run with new steps is marked as such, and is compared again on demand", async () => {
   const { agent, page } = await comparing("goes on");
   await agent.record({ type: "log", run_id: "second", data: {} });
   await says(page, "#compare-state", /A run has new steps/);

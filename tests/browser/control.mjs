@@ -49,7 +49,7 @@ claim("step acts on the selected step where that one is held, else on the oldest
   assert.equal((await third).outcome, "stepped");
 });
 
-claim("who follows is led to the held step, even where others are recorded after it", async () => {
+claim("following leads to the held step, even where others are recorded after it", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "prompt", data: { text: "waiting" } });
   await whenHeld(page, 1);

@@ -17,7 +17,7 @@ async function heldAt(step, id) {
   return { agent, page, answer };
 }
 
-claim("proceed lets this one step go", async () => {
+claim("proceed releases this one step", async () => {
   const { page, answer } = await heldAt({ type: "log", data: {} });
   await verb(page, "Proceed").click();
   const { outcome, decision } = await answer;
@@ -143,7 +143,7 @@ claim("keys are text in an editor", async () => {
   assert.equal((await answer).decision.message, "son");
 });
 
-claim("a draft that somebody else overtook is kept until it is thrown away", async () => {
+claim("a draft of a step that was released by another subscriber is kept until it is discarded", async () => {
   const { agent, page, answer } = await heldAt({ type: "tool_call", data: { a: 1 }, accepts: ALL });
   await verb(page, "Edit").click();
   await page.locator("#decision-data").fill('{"a": 2}');

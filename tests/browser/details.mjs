@@ -1,4 +1,4 @@
-// The right side of the page: what an event carries as people read it, as JSON and as it came, and what belongs to it.
+// The details of an event: its data as messages, as JSON and as it was received, and the events that belong to it.
 
 import assert from "node:assert/strict";
 import { attached, browser, claim, rows, server, whenHeld } from "./fixture.mjs";
@@ -72,7 +72,7 @@ claim("the conversations of the common model APIs and frameworks are recognised"
   }
 });
 
-claim("a conversation reads as messages, and the next one tells what is new and what was changed", async () => {
+claim("a conversation is shown as messages, and the next one shows what is new and what has changed", async () => {
   const { agent, page } = await attached();
   const system = { role: "system", content: "Be short.\nNever above 300 EUR." };
   const user = { role: "user", content: "Plan a trip" };
@@ -125,7 +125,7 @@ claim("a tool's output appears beside its input when it comes, and the node's ev
   await says(page, "#details .pair", /Input.*Error #6.*"declined"/s);
 });
 
-claim("time that a step was held is told apart from the time that it took", async () => {
+claim("the time that a step was held is not part of its duration", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "tool_call", node_id: "n", data: {} });
   await whenHeld(page, 1);
@@ -201,7 +201,7 @@ claim("a payload of two megabytes costs no more than what is seen of it", async 
   assert.equal(await page.evaluate(() => document.activeElement.ariaPosInSet), "201");
 });
 
-claim("an edit shows as a diff with who made it, and a result by hand as what it is", async () => {
+claim("an edit is shown as a diff with its author, and a manual result as it is", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "tool_call", name: "book", accepts: ALL, data: { hotel: "Tejo", nights: 2 } });
   await whenHeld(page, 1);
@@ -218,7 +218,7 @@ claim("an edit shows as a diff with who made it, and a result by hand as what it
   await says(page, "#details .decided", /Decision: fail.*sold out\[U\+202E\]/);
 });
 
-claim("the raw event is exactly what came", async () => {
+claim("the raw event is exactly what was received", async () => {
   const { agent, page } = await attached();
   await agent.trace('{"type":"log","hold":"never","data":{"n":1.10,"n":2},"metadata":{"big":12345678901234567890}}');
   await lines(page).first().waitFor();
@@ -261,7 +261,7 @@ claim("hostile content of every kind is inert and can be read", async () => {
   assert.deepEqual(page.problems, []);
 });
 
-claim("where an event comes from is said, where it is not live", async () => {
+claim("the origin of an event is shown where it is not live", async () => {
   const page = await open(browser, `${server.url}/agent/origins/debug?mode=observe`);
   const event = (seq, origin) => `id: e.${seq}\ndata: {"type":"log","seq":${seq},"run_id":"","data":{},"origin":${origin}}\n\n`;
   await page.route(/debug\/events/, (route) => route.fulfill({

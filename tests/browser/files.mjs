@@ -140,7 +140,7 @@ claim("a file that is dropped on the panel is imported, and one beside it does n
   assert.deepEqual(page.problems.filter((one) => !/409/.test(one)), []);
 });
 
-claim("while a large file goes its progress is told, and it can be cancelled", async () => {
+claim("the import of a large file shows its progress, and can be cancelled", async () => {
   const { page } = await withPanel("large");
   let release;
   await page.route(/debug\/import/, () => new Promise((resolve) => (release = resolve)));

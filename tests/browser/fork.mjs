@@ -1,4 +1,4 @@
-// Fork from here: what is asked for reaches the server, what it plans is told, and a fork's steps say where they are from.
+// Fork from here: the request reaches the server, its plan is shown, and the steps of a fork show their origin.
 
 import assert from "node:assert/strict";
 import { attached, browser, claim, rows, server, whenHeld } from "./fixture.mjs";
@@ -69,7 +69,7 @@ claim("a fork as it was recorded sends no data, and a closing is forked by its o
   await page.getByRole("button", { name: "Fork from here" }).click();
   await says(page, "#fork-what", /answered with this output/);
   assert.match(await page.locator("#fork-data label").textContent(), /^Output/);
-  // Only laid out anew.
+  // Only the layout differs.
   await page.locator("#fork-edit-data").fill('{ "changes" : ["retry uploads",\n"dark mode"]}');
   const { body } = await send(page);
   assert.equal("data" in JSON.parse(body), false);
@@ -107,7 +107,7 @@ claim("what is wrong is said beside the field that it names", async () => {
   await says(page, "#fork-error", /event 9 does not accept edit/);
 });
 
-claim("a fork that somebody else made is in the panel of runs at once, and quietly told", async () => {
+claim("a fork made elsewhere is in the panel of runs at once, and is announced", async () => {
   const { agent, page } = await forking(1);
   await page.keyboard.press("r");
   const mode = await page.locator("#mode").textContent();
@@ -119,7 +119,7 @@ claim("a fork that somebody else made is in the panel of runs at once, and quiet
   await until("it says where it is from", async () => /not started.*forked from first at #7/.test(await row.textContent()));
   await says(page, "#live", new RegExp(`first was forked as run ${run}\\. 3 served from record`));
   assert.equal(await page.locator("#mode").textContent(), mode);
-  // Whoever waits is answered now.
+  // The page is answered again.
   await page.unroute("**/debug/status");
   assert.equal(await page.locator("#alerts").textContent(), "");
   await row.getByRole("button", { name: `More actions for ${run}` }).click();

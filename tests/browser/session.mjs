@@ -1,4 +1,4 @@
-// A debugging session from beginning to end, driven through the page alone, against an agent that does as it is told:
+// A debugging session from beginning to end, driven through the page alone, against an agent that obeys every decision:
 // stop at a tool, look, edit its input, step over the sub-agent that it calls, answer the next tool by hand, stop at
 // the third identical call, end the run. The record must tell exactly that.
 

@@ -197,7 +197,7 @@ test("text cut off anywhere, or with one character replaced, has a fault exactly
   }
 });
 
-test("what was laid out goes over the wire as it came", () => {
+test("formatted JSON goes over the wire as it was received", () => {
   const text = '{"a b":[1.10,-0.0,12345678901234567890,{"c":" x, {y} \\" "}],"d":{},"e":[]}';
   assert.equal(compact(laidOut(text)), text);
 });
@@ -229,7 +229,7 @@ test("the buttons act on the chosen run, there on the selected step where it is 
   assert.deepEqual(seen("b", 9), [7, 7, 7, { granularity: "into", run_id: "b" }, { run_id: "b" }]);
   assert.deepEqual(seen("a", 9)[3], { granularity: "into", run_id: "a", seq: 9 });
   assert.deepEqual(seen("", 9), [undefined, undefined, undefined, { granularity: "into", run_id: "" }, { run_id: "" }]);
-  assert.equal(targets(held.slice(0, 1), null, undefined).next.seq, 3, "who follows is led to a gate where nothing else waits");
+  assert.equal(targets(held.slice(0, 1), null, undefined).next.seq, 3, "following leads to a gate where nothing else is held");
 });
 
 test("why a step is held reads as a list", () => {
@@ -253,7 +253,7 @@ function event(type, fields = {}) {
 const node = (type, nodeId, parentId = null, fields = {}) => event(type, { nodeId, parentId, ...fields });
 const outline = (rows) => rows.map((row) => `${row.level}:${row.items ? row.runId || "-" : `${row.type[0]}${row.nodeId ?? ""}`}`).join(" ");
 
-test("a tree of any depth is told without recursion, and nothing of it is left when it is trimmed", () => {
+test("a tree of any depth is walked without recursion, and nothing of it is left when it is trimmed", () => {
   const tree = new TraceTree();
   const events = Array.from({ length: 5000 }, (_, i) => node("prompt", `n${i}`, i ? `n${i - 1}` : null));
   for (const one of events) tree.append(one);
@@ -266,7 +266,7 @@ test("a tree of any depth is told without recursion, and nothing of it is left w
   assert.deepEqual(tree.runs, []);
 });
 
-test("what closes a node stands beside what opened it, and is told by it where rows stand for nodes", () => {
+test("what closes a node stands beside what opened it, and is left out where rows stand for nodes", () => {
   const tree = new TraceTree();
   const all = [node("tool_call", "a"), node("prompt", "b", "a"), node("log", "b"), node("response", "b"), node("tool_result", "a"), event("log")];
   for (const one of all) tree.append(one);
@@ -293,7 +293,7 @@ test("a node that opens once more is a node once more, and a circle of parents i
   assert.equal(tree.rows().length, 4);
 });
 
-test("held time is told apart from work, once where it overlaps, and also of the nodes above", () => {
+test("held time is no work, counts once where it overlaps, and counts for the nodes above", () => {
   const tree = new TraceTree();
   const at = (ts, type, id, parent) => node(type, id, parent, { ts, start: ts });
   const [outer, inner, end, close] = [at(10, "tool_call", "o"), at(11, "prompt", "i", "o"), at(16, "response", "i", "o"), at(18, "tool_result", "o")];
