@@ -70,7 +70,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/agent/{agent_id}/debug/export", get(runs::export))
         // A file of any length: it is read as it comes, and bounded by what the agent has room for.
         .route("/agent/{agent_id}/debug/import", post(runs::import))
-        .route("/assets/{file}", get(assets::asset))
+        .route("/assets/{*file}", get(assets::asset))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))

@@ -95,7 +95,7 @@ claim("what is wrong with a breakpoint is said at its field", async () => {
   }
   await page.locator("#bp-run-kind").selectOption("one");
   await save(page);
-  await shows(page, "#bp-run-error", "Is missing: which run?");
+  await shows(page, "#bp-run-error", "Is missing: enter the id of a run");
   assert.deepEqual(await agent.breakpoints(), []);
   await page.locator("#bp-run").fill("a run to come");
   await save(page);
@@ -140,7 +140,7 @@ claim("break here takes the type and the very name of the selected event", async
   await held;
 });
 
-claim("a gate holds whoever watches, and only a release opens it", async () => {
+claim("a gate holds with any subscriber, and only a release opens it", async () => {
   const { agent, page } = await attached();
   await writing(page);
   await page.getByRole("checkbox", { name: "tool call", exact: true }).check();
@@ -164,7 +164,7 @@ claim("a gate holds whoever watches, and only a release opens it", async () => {
   assert.deepEqual((await gated).decision, { action: "proceed" });
 });
 
-claim("a gate of an agent that nobody debugs is opened by an observer", async () => {
+claim("an observer opens a gate of an agent without a debugger", async () => {
   const agent = new Agent(server.url, "unattended");
   await agent.post("breakpoints", '{"types":["tool_call"],"unattended":"hold"}');
   const gated = agent.trace({ type: "tool_call", name: "pay", data: {}, accepts: ["fulfil"] });
@@ -197,7 +197,7 @@ claim("hostile names of runs, breakpoints and steps stay text", async () => {
   const held = agent.trace({ type: "prompt", name: markup, run_id: markup, model: markup, data: { [markup]: markup }, accepts: ["edit"] });
   await whenHeld(page, 1);
   await page.keyboard.press("b");
-  await until("the run is told", async () => (await page.locator("#run option").count()) === 2);
+  await until("the run is listed", async () => (await page.locator("#run option").count()) === 2);
   await page.locator("#run").selectOption({ index: 1 });
   await page.locator(".verbs").getByRole("button", { name: "Edit" }).click();
   const editor = await page.locator("#decision-data").inputValue();

@@ -42,7 +42,7 @@ claim("two runs are chosen in their panel, and shown in figures and in two colum
   assert.deepEqual(await listed(page).evaluateAll((all) => all.map((row) => row.dataset.kind)), ["equal", "changed", "changed", "left", "left"]);
   assert.match(await listed(page).first().textContent(), /4 equal steps/);
   // It begins where they part.
-  await says(page, "#compare-details", /prompt changed.*What differs.*model.*− "small"\s*\+ "large"/s);
+  await says(page, "#compare-details", /prompt changed.*Differences.*model.*− "small"\s*\+ "large"/s);
   assert.equal(await page.locator("#panes").isVisible(), false);
   await until("the address says so", () => /left=first&right=second/.test(page.url()));
   await page.keyboard.press("r");
@@ -104,10 +104,10 @@ claim("the address says which runs are compared: it can be shared, and back and 
   assert.deepEqual(page.problems, []);
 });
 
-claim("a run that goes on is said to have done so, and is compared again when asked", async () => {
+claim("a run with new steps is marked as such, and is compared again on demand", async () => {
   const { agent, page } = await comparing("goes on");
   await agent.record({ type: "log", run_id: "second", data: {} });
-  await says(page, "#compare-state", /There is more since/);
+  await says(page, "#compare-state", /A run has new steps/);
   assert.equal(await listed(page).count(), 5);
   await page.locator("#compare-again").click();
   await until("the new step is there", async () => (await listed(page).count()) === 6);

@@ -49,7 +49,7 @@ claim("step acts on the selected step where that one is held, else on the oldest
   assert.equal((await third).outcome, "stepped");
 });
 
-claim("who follows is led to the held step, even where others are recorded after it", async () => {
+claim("following leads to the held step, even where others are recorded after it", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "prompt", data: { text: "waiting" } });
   await whenHeld(page, 1);
@@ -80,7 +80,7 @@ claim("a chosen run is all that the timeline shows and all that the buttons act 
   assert.equal((await b).outcome, "continued");
   await shows(page, "#mode", "Running");
   assert.equal((await agent.trace({ type: "log", run_id: "b", data: {} })).outcome, "not_held");
-  assert.match(await page.locator("#now").textContent(), /b runs.*1 step of other runs wait/);
+  assert.match(await page.locator("#now").textContent(), /b is running.*1 step of other runs is held/);
   await page.keyboard.press("p");
   await shows(page, "#mode", "Paused");
   const again = agent.trace({ type: "log", run_id: "b", data: {} });

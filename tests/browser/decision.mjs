@@ -17,13 +17,13 @@ async function heldAt(step, id) {
   return { agent, page, answer };
 }
 
-claim("proceed lets this one step go", async () => {
+claim("proceed releases this one step", async () => {
   const { page, answer } = await heldAt({ type: "log", data: {} });
   await verb(page, "Proceed").click();
   const { outcome, decision } = await answer;
   assert.deepEqual([outcome, decision], ["released", { action: "proceed" }]);
   await decided(page);
-  await until("it was announced", async () => /Step 1 was let go/.test(await page.locator("#live").textContent()));
+  await until("it was announced", async () => /Step 1 was released/.test(await page.locator("#live").textContent()));
 });
 
 claim("an edit goes out as it was typed, digit for digit", async () => {
@@ -49,7 +49,7 @@ claim("what is wrong with the JSON is said while it is typed, with its place, an
   assert.equal(await page.locator("#decision-data-error > span").textContent(), "Line 3, column 1: expected a name in double quotes, found “}”");
   assert.equal(await editor.getAttribute("aria-invalid"), "true");
   await page.keyboard.press("Control+Enter");
-  await page.getByRole("button", { name: "Show the place" }).click();
+  await page.getByRole("button", { name: "Show the error" }).click();
   assert.equal(await editor.evaluate((area) => area.selectionStart), 18);
   await editor.fill("[1]");
   assert.match(await page.locator("#decision-data-error").textContent(), /Line 1, column 1: .*object/);
@@ -89,10 +89,10 @@ claim("a step is fulfilled, failed or aborted with words of one's own", async ()
 claim("only what makes sense and what the agent accepts can be chosen, and the rest says why not", async () => {
   const cases = [
     ["tool_call", ALL, ["Proceed", "Edit", "Fulfil", "Fail", "Abort"], /^$/],
-    ["tool_call", ["edit"], ["Proceed", "Edit"], /Fulfil, Fail, Abort: not among what the agent “accepts” here/],
-    ["response", ALL, ["Proceed", "Edit", "Fail", "Abort"], /Fulfil: not for a response/],
-    ["error", ALL, ["Proceed", "Abort"], /Edit, Fulfil, Fail: not for an error/],
-    ["log", undefined, ["Proceed"], /Abort: not among/],
+    ["tool_call", ["edit"], ["Proceed", "Edit"], /Fulfil, Fail, Abort: not in the “accepts” of this step/],
+    ["response", ALL, ["Proceed", "Edit", "Fail", "Abort"], /Fulfil: not possible for a response/],
+    ["error", ALL, ["Proceed", "Abort"], /Edit, Fulfil, Fail: not possible for an error/],
+    ["log", undefined, ["Proceed"], /Abort: not in the “accepts”/],
   ];
   const { agent, page } = await attached();
   for (const [type, accepts, enabled, why] of cases) {
@@ -143,7 +143,7 @@ claim("keys are text in an editor", async () => {
   assert.equal((await answer).decision.message, "son");
 });
 
-claim("a draft that somebody else overtook is kept until it is thrown away", async () => {
+claim("a draft of a step that was released by another subscriber is kept until it is discarded", async () => {
   const { agent, page, answer } = await heldAt({ type: "tool_call", data: { a: 1 }, accepts: ALL });
   await verb(page, "Edit").click();
   await page.locator("#decision-data").fill('{"a": 2}');

@@ -1,4 +1,4 @@
-// The right side of the page: what an event carries as people read it, as JSON and as it came, and what belongs to it.
+// The details of an event: its data as messages, as JSON and as it was received, and the events that belong to it.
 
 import assert from "node:assert/strict";
 import { attached, browser, claim, rows, server, whenHeld } from "./fixture.mjs";
@@ -20,7 +20,7 @@ async function select(page, seq) {
 
 /** What each message of some data says: `role: part, part`. */
 const read = (page, data, opening) => page.evaluate(async ([text, asked]) => {
-  const { conversation, readMessage } = await import("/assets/conversation.js");
+  const { conversation, readMessage } = await import("/assets/model/conversation.js");
   const part = (one) => {
     if (one.kind === "call") return `${one.name}(${one.raw ?? one.text})`;
     if (one.kind === "result") return `${one.error ? "failed " : ""}[${one.parts.map(part)}]`;
@@ -72,7 +72,7 @@ claim("the conversations of the common model APIs and frameworks are recognised"
   }
 });
 
-claim("a conversation reads as messages, and the next one tells what is new and what was changed", async () => {
+claim("a conversation is shown as messages, and the next one shows what is new and what has changed", async () => {
   const { agent, page } = await attached();
   const system = { role: "system", content: "Be short.\nNever above 300 EUR." };
   const user = { role: "user", content: "Plan a trip" };
@@ -87,13 +87,13 @@ claim("a conversation reads as messages, and the next one tells what is new and 
   await select(page, 1);
   assert.deepEqual(await heads(), ["System", "User"]);
   await select(page, 3);
-  await says(page, "#details .payload-bar", /2 as before, 2 new · since #1/);
+  await says(page, "#details .payload-bar", /2 unchanged, 2 new · compared with #1/);
   assert.deepEqual(await heads(), ["Assistant new", "Tool new"]);
   assert.match(await page.locator("#details .part.call").textContent(), /Calls search c1.*"q": "Lisbon"/s);
-  await page.getByRole("button", { name: "2 messages as before" }).click();
+  await page.getByRole("button", { name: "2 unchanged messages" }).click();
   assert.deepEqual(await heads(), ["System", "User", "Assistant new", "Tool new"]);
   await select(page, 4);
-  await says(page, "#details .payload-bar", /3 as before, 1 new, 1 changed · since #3/);
+  await says(page, "#details .payload-bar", /3 unchanged, 1 new, 1 changed · compared with #3/);
   assert.deepEqual(await page.locator("#details .diff > *").allTextContents(), ["  Be short.\n", "− Never above 300 EUR.\n", "+ Never above 500 EUR.\n"]);
   await page.getByRole("button", { name: "Show all", exact: true }).click();
   assert.equal((await heads()).length, 5);
@@ -108,7 +108,7 @@ claim("a tool's output appears beside its input when it comes, and the node's ev
   await agent.record({ type: "log", data: {} });
   await until("three rows are shown", async () => (await rows(page).count()) === 3);
   await select(page, 2);
-  await says(page, "#details .waiting", /Output.*Not there yet/);
+  await says(page, "#details .waiting", /Output.*No output yet/);
   await page.locator("#details .tree [role=treeitem]").first().focus();
   await agent.record({ type: "tool_result", name: "search", node_id: "t", parent_id: "top", data: { hits: 1.50 } });
   await says(page, "#details .pair", /Input.*"q": "Lisbon".*Output #4.*"hits": 1.5/s);
@@ -125,7 +125,7 @@ claim("a tool's output appears beside its input when it comes, and the node's ev
   await says(page, "#details .pair", /Input.*Error #6.*"declined"/s);
 });
 
-claim("time that a step was held is told apart from the time that it took", async () => {
+claim("the time that a step was held is not part of its duration", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "tool_call", node_id: "n", data: {} });
   await whenHeld(page, 1);
@@ -133,7 +133,7 @@ claim("time that a step was held is told apart from the time that it took", asyn
   await held;
   await agent.trace({ type: "tool_result", node_id: "n", data: {} });
   await select(page, 1);
-  await says(page, "#details [data-field=wall] dd", /^\d.*, and \d.* held$/);
+  await says(page, "#details [data-field=wall] dd", /^\d.*, plus \d.* held$/);
   await says(page, "#details [data-field=hold] dd", /^continued · proceed · held for /);
 });
 
@@ -190,7 +190,7 @@ claim("a payload of two megabytes costs no more than what is seen of it", async 
     assert.ok(ms < 1000, `#${seq} takes ${ms} ms`);
     assert.ok(elements < 1500, `#${seq} takes ${elements} elements`);
   }
-  await says(page, "#details .payload-bar", /4000 as before, 1 new/);
+  await says(page, "#details .payload-bar", /4000 unchanged, 1 new/);
   await select(page, 2);
   await lines(page).first().focus();
   await page.keyboard.press("ArrowDown");
@@ -201,7 +201,7 @@ claim("a payload of two megabytes costs no more than what is seen of it", async 
   assert.equal(await page.evaluate(() => document.activeElement.ariaPosInSet), "201");
 });
 
-claim("an edit shows as a diff with who made it, and a result by hand as what it is", async () => {
+claim("an edit is shown as a diff with its author, and a manual result as it is", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "tool_call", name: "book", accepts: ALL, data: { hotel: "Tejo", nights: 2 } });
   await whenHeld(page, 1);
@@ -218,7 +218,7 @@ claim("an edit shows as a diff with who made it, and a result by hand as what it
   await says(page, "#details .decided", /Decision: fail.*sold out\[U\+202E\]/);
 });
 
-claim("the raw event is exactly what came", async () => {
+claim("the raw event is exactly what was received", async () => {
   const { agent, page } = await attached();
   await agent.trace('{"type":"log","hold":"never","data":{"n":1.10,"n":2},"metadata":{"big":12345678901234567890}}');
   await lines(page).first().waitFor();
@@ -261,7 +261,7 @@ claim("hostile content of every kind is inert and can be read", async () => {
   assert.deepEqual(page.problems, []);
 });
 
-claim("where an event comes from is said, where it is not live", async () => {
+claim("the origin of an event is shown where it is not live", async () => {
   const page = await open(browser, `${server.url}/agent/origins/debug?mode=observe`);
   const event = (seq, origin) => `id: e.${seq}\ndata: {"type":"log","seq":${seq},"run_id":"","data":{},"origin":${origin}}\n\n`;
   await page.route(/debug\/events/, (route) => route.fulfill({
@@ -270,11 +270,59 @@ claim("where an event comes from is said, where it is not live", async () => {
   }));
   await page.reload();
   await until("three rows are shown", async () => (await rows(page).count()) === 3);
-  for (const [seq, said] of [[1, []], [2, ["from a record"]], [3, ["<b>odd"]]]) {
+  for (const [seq, said] of [[1, []], [2, ["from the record"]], [3, ["<b>odd"]]]) {
     await select(page, seq);
     assert.deepEqual(await page.locator("#details .origin").allTextContents(), said);
   }
   await shows(page, "#details [data-field=origin] dd", "<b>odd");
+});
+
+claim("what the server found wrong with an event is marked on its row, said in its details and found", async () => {
+  const page = await open(browser, `${server.url}/agent/warned/debug?mode=observe`);
+  const event = (seq, more) => `id: e.${seq}\ndata: ${JSON.stringify({ type: "tool_call", name: "pay", seq, run_id: "", data: {}, ...more })}\n\n`;
+  const markup = "unknown field `<img src=x onerror=alert(1)>\u202e`";
+  await page.route(/debug\/events/, (route) => route.fulfill({
+    contentType: "text/event-stream",
+    body: `data: {"type":"position","pos":0,"total":3}\n\n${event(1, {})}${event(2, { warnings: ["unknown field `args`"] })}${event(3, { warnings: [markup, "unknown field `b`"] })}`,
+  }));
+  await page.reload();
+  await until("three rows are shown", async () => (await rows(page).count()) === 3);
+  assert.deepEqual(await page.locator("#timeline .row .warning").allTextContents(), ["", "1 warning", "2 warnings"]);
+  await select(page, 1);
+  assert.equal(await page.locator("#details .warnings").count(), 0);
+  await select(page, 2);
+  assert.deepEqual(await page.locator("#details .warnings li").allTextContents(), ["unknown field `args`"]);
+  await select(page, 3);
+  assert.deepEqual(await page.locator("#details .warnings li").allTextContents(), ["unknown field `<img src=x onerror=alert(1)>[U+202E]`", "unknown field `b`"]);
+  assert.match(await row(page, 3).locator(".warning").getAttribute("title"), /\[U\+202E\]/);
+  assert.deepEqual(await axeFindings(page), []);
+  await screenshot(page, "warnings");
+  for (const view of ["1", "3", "2"]) {
+    await page.keyboard.press(view);
+    await until("the rows are marked", async () => (await page.locator("#timeline .row .warning:not(:empty)").count()) === 2);
+  }
+  await page.locator("#find").fill("is:warning");
+  await shows(page, "#find-count", "2 of 2");
+  assert.equal(await page.locator("#details img, #timeline img").count(), 0);
+});
+
+claim("a role, an origin or an effect that is named like a member of every object is shown as any other", async () => {
+  const { agent, page } = await attached();
+  const names = ["constructor", "__proto__", "toString", "hasOwnProperty"];
+  const messages = names.map((role) => ({ role, name: role, content: role, tool_calls: [{ id: role, function: { name: role, arguments: "{}" } }] }));
+  await agent.record({ type: "prompt", name: "constructor", model: "__proto__", run_id: "constructor", node_id: "toString", data: { messages } });
+  await agent.record({ type: "response", name: "constructor", run_id: "constructor", node_id: "toString", data: { role: "constructor", content: "yes" } });
+  await until("two rows are shown", async () => (await rows(page).count()) === 2);
+  await select(page, 1);
+  assert.deepEqual(await page.locator("#details .carried .message h4 > bdi:first-child").allTextContents(), ["constructor", "__proto__", "tostring", "hasownproperty", "constructor"]);
+  await page.keyboard.press("1");
+  await until("the tree is shown", async () => (await page.locator("#timeline .row.root .name").textContent()) === "constructor");
+  await page.keyboard.press("f");
+  await page.locator("#fork-form").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("#run").selectOption("run:constructor");
+  await shows(page, "#shown", "2 of 2");
+  assert.deepEqual(page.problems, []);
 });
 
 for (const colorScheme of ["light", "dark"]) {

@@ -12,7 +12,7 @@ const asFile = (text, name = "run.jsonl") => ({ name, mimeType: "application/x-n
 
 /** Presses one of the buttons under a run's "More". */
 async function more(page, run, name) {
-  await page.getByRole("button", { name: `More of ${run}`, exact: true }).click();
+  await page.getByRole("button", { name: `More actions for ${run}`, exact: true }).click();
   await page.getByRole("button", { name, exact: true }).click();
 }
 
@@ -140,7 +140,7 @@ claim("a file that is dropped on the panel is imported, and one beside it does n
   assert.deepEqual(page.problems.filter((one) => !/409/.test(one)), []);
 });
 
-claim("while a large file goes its progress is told, and it can be cancelled", async () => {
+claim("the import of a large file shows its progress, and can be cancelled", async () => {
   const { page } = await withPanel("large");
   let release;
   await page.route(/debug\/import/, () => new Promise((resolve) => (release = resolve)));
@@ -150,7 +150,7 @@ claim("while a large file goes its progress is told, and it can be cancelled", a
   assert.deepEqual(await axeFindings(page), []);
   await screenshot(page, "importing");
   await page.locator("#import-cancel").click();
-  await says(page, "#file-state", /Cancelled; nothing was imported/);
+  await says(page, "#file-state", /Cancelled\. Nothing was imported/);
   assert.equal(await page.locator("#import-progress").isVisible(), false);
   release();
 });
@@ -161,7 +161,7 @@ for (const colorScheme of ["light", "dark"]) {
       const { agent, page } = await withPanel(`files ${colorScheme} ${device}`, { colorScheme, viewport });
       await record(agent, "second");
       const { run_id: run } = await agent.post("fork", '{"run_id":"first","seq":5}');
-      await page.getByRole("button", { name: `More of ${run}` }).click();
+      await page.getByRole("button", { name: `More actions for ${run}` }).click();
       await page.locator("#import-file").setInputFiles(asFile(await exported(agent, "first")));
       await page.locator("#import-as").waitFor();
       assert.deepEqual(await axeFindings(page), []);

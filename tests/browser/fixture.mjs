@@ -8,7 +8,7 @@ export let server;
 export let browser;
 let number = 0;
 
-/** A hold that nobody releases would keep a test waiting for ever, so that every claim has its time. */
+/** A hold that is never released would block a test for ever, so that every claim has a time limit. */
 export const claim = (name, body, timeout = 60_000) => test(name, { timeout }, body);
 
 before(async () => {

@@ -1,4 +1,4 @@
-// Fork from here: what is asked for reaches the server, what it plans is told, and a fork's steps say where they are from.
+// Fork from here: the request reaches the server, its plan is shown, and the steps of a fork show their origin.
 
 import assert from "node:assert/strict";
 import { attached, browser, claim, rows, server, whenHeld } from "./fixture.mjs";
@@ -30,7 +30,7 @@ claim("a fork asks for what was written, digit for digit, and tells its plan and
   await page.keyboard.press("f");
   await page.locator("#fork-form").waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "fork-edit-data");
-  await says(page, "#fork-changed", /As it was recorded/);
+  await says(page, "#fork-changed", /As recorded/);
   await page.locator("#fork-edit-data").fill('{"since": 2.30, "big": 12345678901234567890}');
   await says(page, "#fork-changed", /Changed/);
   await page.locator("#fork-model").fill("large");
@@ -58,7 +58,7 @@ claim("a fork asks for what was written, digit for digit, and tells its plan and
   const [first] = steps();
   assert.deepEqual((await tell(agent, run, first)).decision.action, "fulfil");
   await shows(page, "#shown", "1 of 9");
-  await says(page, "#details .details-title", /from a record/);
+  await says(page, "#details .details-title", /from the record/);
   await page.locator("#details [data-field=source_seq] a").click();
   await says(page, "#details .details-title", /^#1 /);
   assert.deepEqual(page.problems, []);
@@ -69,7 +69,7 @@ claim("a fork as it was recorded sends no data, and a closing is forked by its o
   await page.getByRole("button", { name: "Fork from here" }).click();
   await says(page, "#fork-what", /answered with this output/);
   assert.match(await page.locator("#fork-data label").textContent(), /^Output/);
-  // Only laid out anew.
+  // Only the layout differs.
   await page.locator("#fork-edit-data").fill('{ "changes" : ["retry uploads",\n"dark mode"]}');
   const { body } = await send(page);
   assert.equal("data" in JSON.parse(body), false);
@@ -81,7 +81,7 @@ claim("what is wrong is said beside the field that it names", async () => {
   const { agent, page } = await forking(3);
   await page.keyboard.press("f");
   await page.locator("#fork-edit-data").fill("[1]");
-  await says(page, "#fork-edit-data-error", /has to be an object/);
+  await says(page, "#fork-edit-data-error", /the start of an object/);
   assert.equal(await page.locator("#fork-send").isDisabled(), true);
   await page.locator("#fork-reset").click();
   await page.locator("#fork-model").fill("m".repeat(300));
@@ -107,7 +107,7 @@ claim("what is wrong is said beside the field that it names", async () => {
   await says(page, "#fork-error", /event 9 does not accept edit/);
 });
 
-claim("a fork that somebody else made is in the panel of runs at once, and quietly told", async () => {
+claim("a fork made elsewhere is in the panel of runs at once, and is announced", async () => {
   const { agent, page } = await forking(1);
   await page.keyboard.press("r");
   const mode = await page.locator("#mode").textContent();
@@ -117,13 +117,13 @@ claim("a fork that somebody else made is in the panel of runs at once, and quiet
   const row = page.locator("#run-list li", { hasText: run });
   await row.waitFor();
   await until("it says where it is from", async () => /not started.*forked from first at #7/.test(await row.textContent()));
-  await says(page, "#live", new RegExp(`first was forked: run ${run}\\. 3 served from record`));
+  await says(page, "#live", new RegExp(`first was forked as run ${run}\\. 3 served from record`));
   assert.equal(await page.locator("#mode").textContent(), mode);
-  // Whoever waits is answered now.
+  // The page is answered again.
   await page.unroute("**/debug/status");
   assert.equal(await page.locator("#alerts").textContent(), "");
-  await row.getByRole("button", { name: `More of ${run}` }).click();
-  await row.getByRole("button", { name: `Compare with its source: ${run}` }).click();
+  await row.getByRole("button", { name: `More actions for ${run}` }).click();
+  await row.getByRole("button", { name: `Compare with source: ${run}` }).click();
   await says(page, "#compare-title", new RegExp(`Compare first with ${run}`));
 });
 
@@ -136,9 +136,9 @@ claim("a step that the record does not have is held, says what differs, and its 
   const [first] = steps();
   const held = tell(agent, run, { ...first, data: { ...first.data, sent_at: "11:30" } });
   await whenHeld(page, 1);
-  await says(page, "#now", /not in the record that its run was forked from/);
+  await says(page, "#now", /not in the record of the source run/);
   await page.locator("#held-link").click();
-  await says(page, "#details .divergence", /Not in the record, nearest #1.*\$\.sent_at.*− "10:00"\s*\+ "11:30"/s);
+  await says(page, "#details .divergence", /Not in the record, nearest step #1.*\$\.sent_at.*− "10:00"\s*\+ "11:30"/s);
   assert.deepEqual(await axeFindings(page), []);
   await screenshot(page, "divergence");
   await page.getByRole("button", { name: "Ignore this path" }).click();
@@ -158,7 +158,7 @@ claim("a call with an effect is held in a fork, and the header says why", async 
   for (const step of steps().slice(0, 6)) await tell(agent, run, step);
   const held = tell(agent, run, steps()[6]);
   await whenHeld(page, 1);
-  await says(page, "#now", /publish of run .*asked about before it has an effect/);
+  await says(page, "#now", /publish of run .*waits for approval of its side effect/);
   await page.locator("#held-link").click();
   await page.locator(".decision").waitFor();
   await page.keyboard.press("y");

@@ -87,7 +87,7 @@ export class Agent {
     return (await (await fetch(`${this.base}/trace?page_size=1000`)).json()).events;
   }
 
-  /** The answer as the text that came, for digits that JSON.parse would lose. */
+  /** The response as text, with digits that JSON.parse would lose. */
   async rawTrace(body) {
     const headers = { "Content-Type": "application/json" };
     return (await fetch(`${this.base}/trace`, { method: "POST", headers, body })).text();
@@ -145,7 +145,8 @@ async function fromWorkingTree(route) {
   if (!response) return route.abort();
   if (response.ok()) return route.fulfill({ response, body });
   // A file that is newer than the binary.
-  return route.fulfill({ body, contentType: `text/${file.endsWith(".css") ? "css" : "javascript"}; charset=utf-8` });
+  const contentType = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" }[pathname.split(".").at(-1)];
+  return route.fulfill({ body, contentType });
 }
 
 /** Waits until `probe()` returns something true, and returns that. */
@@ -154,7 +155,7 @@ export async function until(what, probe) {
   for (;;) {
     const value = await probe();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    if (Date.now() > end) throw new Error(`timed out waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,4 +1,4 @@
-// The header, the list of held steps, the runs and the keys: what is told must be true, and nothing is out of reach.
+// The header, the list of held steps, the runs and the keys: what they say is true, and everything can be reached.
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
@@ -9,7 +9,7 @@ const ALL = ["edit", "fulfil", "fail", "abort"];
 const says = (page, selector, pattern) => until(`${selector} says ${pattern}`, async () => pattern.test(await page.locator(selector).textContent()));
 const gate = (agent, more) => agent.post("breakpoints", JSON.stringify({ types: ["tool_call"], unattended: "hold", ...more }));
 
-claim("while a breakpoint holds one run the header says so, and which others go on", async () => {
+claim("while a breakpoint holds one run the header says so, and how many others are running", async () => {
   const { agent, page } = await attached();
   await agent.post("breakpoints", '{"types":["tool_call"]}');
   await page.keyboard.press("c");
@@ -17,7 +17,7 @@ claim("while a breakpoint holds one run the header says so, and which others go 
   await agent.record({ type: "log", run_id: "free", data: {} });
   const first = agent.trace({ type: "tool_call", name: "pay", run_id: "stopped", data: {} });
   await shows(page, "#mode", "Held");
-  await says(page, "#now", /Held at #2 tool call pay of run stopped: breakpoint b1 · .* · 1 other run goes on$/);
+  await says(page, "#now", /Held at #2 tool call pay of run stopped: breakpoint b1 · .* · 1 other run is running$/);
   await page.keyboard.press("y");
   await first;
   // That leaves its run paused, and the other as it was.
@@ -30,7 +30,7 @@ claim("while a breakpoint holds one run the header says so, and which others go 
   assert.deepEqual(page.problems, []);
 });
 
-claim("a single run that is paused is not told to be running", async () => {
+claim("a single run that is paused is not shown as running", async () => {
   const { agent, page } = await attached();
   await agent.post("breakpoints", '{"types":["prompt"]}');
   await page.keyboard.press("c");
@@ -41,10 +41,10 @@ claim("a single run that is paused is not told to be running", async () => {
   await held;
   await whenHeld(page, 0);
   await shows(page, "#mode", "Paused");
-  await says(page, "#now", /next step will be/);
+  await says(page, "#now", /next step will be held/);
 });
 
-claim("a gate shows the time that is left, and what becomes of its step then", async () => {
+claim("a gate shows when its hold times out, and what happens to the step then", async () => {
   const { agent, page } = await attached();
   await gate(agent, { name: "pay", timeout_ms: 600_000 });
   await gate(agent, { name: "read", timeout_ms: 25_000, on_timeout: "proceed" });
@@ -58,12 +58,12 @@ claim("a gate shows the time that is left, and what becomes of its step then", a
   const read = agent.trace({ type: "tool_call", name: "read", data: {} });
   await whenHeld(page, 2);
   await page.locator("#held-more").click();
-  await says(page, "#holds li:nth-child(2)", /#2 tool call read: breakpoint b2, gate.* · goes on in 2\d s/);
-  await says(page, "#live", /Step 2 goes on in 2\d s/);
+  await says(page, "#holds li:nth-child(2)", /#2 tool call read: breakpoint b2, gate.* · proceeds in 2\d s/);
+  await says(page, "#live", /Step 2 proceeds in 2\d s/);
   const calling = agent.trace({ type: "prompt", hold: "never", data: {} });
   await calling;
   await page.locator("#holds li:nth-child(2) a").click();
-  await says(page, "#details [data-field=hold]", /gate.* · goes on in 2\d s/);
+  await says(page, "#details [data-field=hold]", /gate.* · proceeds in 2\d s/);
   await page.locator("#holds li:nth-child(2)").getByRole("button", { name: "Proceed with step 2" }).click();
   assert.equal((await read).outcome, "released");
   await whenHeld(page, 1);
@@ -168,7 +168,7 @@ claim("every verb has its key, and the help names it", async () => {
   assert.deepEqual(page.problems, []);
 });
 
-claim("the runs have a panel that tells what each does, and acts on one alone", async () => {
+claim("the panel of runs shows the state of each run, and acts on one run only", async () => {
   const { agent, page } = await attached();
   await agent.record({ type: "log", run_id: "short", data: {} });
   await agent.record({ type: "error", run_id: "short", data: {}, run_end: true });
@@ -176,7 +176,7 @@ claim("the runs have a panel that tells what each does, and acts on one alone", 
   await whenHeld(page, 1);
   await page.keyboard.press("r");
   const row = (name) => page.locator("#run-list li", { hasText: name });
-  await until("the runs are told", async () => (await row("long").count()) === 1 && /1 held/.test(await row("long").textContent()));
+  await until("the runs are listed", async () => (await row("long").count()) === 1 && /1 held/.test(await row("long").textContent()));
   assert.match(await row("short").textContent(), /finished.*2 events · 1 error/);
   assert.deepEqual(await row("short").getByRole("button").allTextContents(), ["short", "⋯"]);
   await row("long").locator(".run-name").click();
@@ -219,13 +219,13 @@ claim("a fork's step that its record does not have says why, and a forked or imp
   const run = { run_id: "f", mode: "detached", finished: false, events: 2, held: 1, forked_from: { run_id: "source", seq: 7, ordinal: 3 }, imported: true, masked: true };
   await page.route(/debug\/status/, (route) => route.fulfill({ json: { runs: [run] } }));
   await page.reload();
-  await says(page, "#details .divergence", /Not in the record, nearest #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
-  await says(page, "#details [data-field=hold]", /not in the record that its run was forked from, gate/);
+  await says(page, "#details .divergence", /Not in the record, nearest step #1<b>x<\/b>\[U\+202E\]\$\.qIgnore this path− "a"\n\+ "b"\n<b>x<\/b>\[U\+202E\]\+ 1/);
+  await says(page, "#details [data-field=hold]", /not in the record of the source run, gate/);
   await page.keyboard.press("r");
   await until("the run says so", async () => /imported, masked · forked from source at #7/.test(await page.locator("#run-list").textContent()));
 });
 
-claim("a lost connection says since when and when it is tried again, and is told when it is back", async () => {
+claim("a lost connection shows since when and when the next attempt is, and its return is announced", async () => {
   const first = await startServer();
   let second;
   try {
@@ -269,7 +269,7 @@ claim("a draft survives a connection that is cut", async () => {
   }
 });
 
-claim("until it is known whether there is anything, the page says that it reads, and not that there is nothing", async () => {
+claim("until the trace is known the page shows that it loads, and not that there are no events", async () => {
   const { page } = await attached("slow");
   assert.equal(await page.locator("#empty").isVisible(), true);
   await page.route(/debug\/events/, () => {});
@@ -291,16 +291,16 @@ claim("all that the page loads is less than 150 kB, compressed", async () => {
   assert.ok(sizes.length > 20 && sum < 150_000, `${sizes.length} files of ${sum} bytes`);
 });
 
-claim("who else is attached is told", async () => {
+claim("the other subscribers are shown", async () => {
   const { agent, page } = await attached("in company");
-  assert.equal(await page.locator("#subscribers").getAttribute("title"), "Nobody but this page is attached");
+  assert.equal(await page.locator("#subscribers").getAttribute("title"), "No one else is attached");
   const other = await open(browser, `${agent.base}?mode=observe`);
   await shows(page, "#subscribers", "1 debugger, 1 observer");
-  assert.match(await page.locator("#subscribers").getAttribute("title"), /Beside this page: 1 other observer/);
-  assert.match(await other.locator("#subscribers").getAttribute("title"), /Beside this page: 1 other debugger/);
+  assert.match(await page.locator("#subscribers").getAttribute("title"), /Also attached: 1 other observer/);
+  assert.match(await other.locator("#subscribers").getAttribute("title"), /Also attached: 1 other debugger/);
 });
 
-claim("what a screen reader is told does not chatter while time goes by", async () => {
+claim("passing time alone announces nothing to screen readers", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "prompt", data: {} });
   await says(page, "#live", /Step 1, prompt/);

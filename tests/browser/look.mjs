@@ -1,4 +1,4 @@
-// How the pages look and who may use them: accessibility in both schemes and on a phone, zoom, the index, tokens.
+// How the pages look and whether all can use them: accessibility in both schemes and on a phone, zoom, the index, tokens.
 
 import assert from "node:assert/strict";
 import { attached, browser, claim, server } from "./fixture.mjs";
@@ -33,19 +33,19 @@ claim("the token leaves the address and comes with every request", async () => {
   assert.equal((await request).headers().authorization, "Bearer s3cret");
 });
 
-claim("a server that wants a token is told one by hand, and a wrong one is refused in words", async () => {
+claim("a token can be entered for a server that requires one, and a wrong one is refused", async () => {
   const guarded = await startServer({ flags: ["--token", "a-token-of-a-good-and-sufficient-length"] });
   try {
     const page = await open(browser, `${guarded.url}/agent/guarded/debug`);
     await shows(page, "#connection", "Ended");
-    await page.getByLabel("Token of this server").fill("wrong");
-    await page.getByRole("button", { name: "Use it" }).click();
-    await page.getByRole("button", { name: "Use it" }).waitFor();
+    await page.getByLabel("Access token").fill("wrong");
+    await page.getByRole("button", { name: "Use token" }).click();
+    await page.getByRole("button", { name: "Use token" }).waitFor();
     await shows(page, "#connection", "Ended");
     assert.deepEqual(await axeFindings(page), []);
     await screenshot(page, "ended");
-    await page.getByLabel("Token of this server").fill("a-token-of-a-good-and-sufficient-length");
-    await page.getByRole("button", { name: "Use it" }).click();
+    await page.getByLabel("Access token").fill("a-token-of-a-good-and-sufficient-length");
+    await page.getByRole("button", { name: "Use token" }).click();
     await shows(page, "#connection", "Live");
     await shows(page, "#mode", "Paused");
     assert.equal(await page.locator("#token-form").isVisible(), false);
@@ -82,7 +82,7 @@ for (const colorScheme of ["light", "dark"]) {
 
 for (const colorScheme of ["light", "dark"]) {
   for (const [device, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
-    claim(`axe finds nothing serious while somebody decides and writes breakpoints: ${colorScheme}, ${device}`, async () => {
+    claim(`axe finds nothing serious in decisions and in the form of a breakpoint: ${colorScheme}, ${device}`, async () => {
       const { agent, page } = await attached(`control ${colorScheme} ${device}`, { colorScheme, viewport });
       const look = async (name) => {
         assert.deepEqual(await axeFindings(page), []);

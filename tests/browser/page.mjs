@@ -94,7 +94,7 @@ claim("stop ends the run of a held step whose agent accepts that, and says why i
   await until("the row says so", async () => (await rowTexts(page, ".badge"))[1] === "abort");
 });
 
-claim("clear asks first, drops the trace, sets the counters to zero, and counting goes on from there", async () => {
+claim("clear asks first, drops the trace, sets the counters to zero, and counting continues from there", async () => {
   const { agent, page } = await attached();
   for (let i = 0; i < 3; i += 1) await agent.record({ type: "log", data: {} });
   const held = agent.trace({ type: "prompt", data: {} });
@@ -151,7 +151,7 @@ claim("a connection that is cut is resumed without loss and without doubling", a
   }
 });
 
-claim("the counters are right after a reconnect even where the server trimmed what it had told", async () => {
+claim("the counters are right after a reconnect even where the server trimmed what it had sent", async () => {
   const small = await startServer({ flags: ["--max-events-per-agent", "5"] });
   const proxy = await startProxy(small.port);
   try {
@@ -271,7 +271,7 @@ claim("an observer holds nothing, says so, and can become a debugger", async () 
   assert.equal(await page.locator("#observing").isVisible(), true);
   await shows(page, "#mode", "Detached");
   assert.equal((await agent.trace({ type: "log", data: {} })).outcome, "not_held");
-  await page.locator("#debug-link").click();
+  await page.locator("#debug-agent").click();
   await shows(page, "#mode", "Paused");
 });
 
@@ -279,13 +279,36 @@ claim("an error of the server is shown in its own words", async () => {
   const { agent, page } = await attached();
   const held = agent.trace({ type: "prompt", data: {}, accepts: ["abort"] });
   await whenHeld(page, 1);
-  // The button is left with a step that is gone, as if somebody else had been faster.
+  // The button is left with a step that is gone, as if another subscriber had been faster.
   await page.evaluate(() => (document.getElementById("stop").dataset.body = '{"seq":99,"action":"abort"}'));
   await page.locator("#stop").click();
   await until("the alert is there", async () => /99|held/.test(await page.locator("#alerts").textContent()));
   await page.keyboard.press("s");
   assert.equal((await held).outcome, "stepped");
   await until("the alert is gone", async () => (await page.locator("#alerts").textContent()) === "");
+});
+
+claim("no response is parsed as markup, and none of its headers leads the page elsewhere", async () => {
+  const { page } = await attached("answers");
+  const markup = "<img src=x onerror=alert(1)><div hx-swap-oob=true id=now>gone</div>\u202e";
+  const before = page.url();
+  for (const status of [409, 200]) {
+    await page.route(/debug\/step$/, (route) => route.fulfill({
+      status,
+      contentType: "text/html",
+      headers: { "HX-Redirect": "/", "HX-Refresh": "true", "HX-Retarget": "#details", "HX-Reswap": "innerHTML" },
+      body: status === 409 ? JSON.stringify({ error: markup }) : markup,
+    }));
+    const answered = page.waitForResponse(/debug\/step$/);
+    await page.locator("#step").click();
+    await (await answered).finished();
+    if (status === 409) await until("the error is text", async () => (await page.locator("#alerts span").allTextContents()).join() === markup.replace("\u202e", "[U+202E]"));
+    else await until("the alert is gone", async () => (await page.locator("#alerts").textContent()) === "");
+    assert.equal(await page.locator("img, [hx-swap-oob]").count(), 0);
+    await page.unroute(/debug\/step$/);
+  }
+  assert.equal(page.url(), before);
+  assert.deepEqual(page.problems.filter((one) => !/409/.test(one)), []);
 });
 
 claim("ten thousand events stay within bounds, and the page still answers quickly", async () => {

@@ -100,7 +100,7 @@ function notes(other) {
   ];
 }
 
-/** A recorded run that ended with what nobody wanted, forked at the prompt that wrote it, and both side by side. */
+/** A recorded run that ended with an unwanted result, forked at the prompt that wrote it, and both side by side. */
 async function forkAndCompare(agent) {
   for (const step of notes(false)) {
     await pause(step.duration_ms ?? 30);
@@ -119,13 +119,13 @@ async function forkAndCompare(agent) {
   await take(page, "fork");
   const run = await page.locator(".fork-run code").textContent();
   await page.keyboard.press("Escape");
-  const told = notes(true);
-  for (const step of told.slice(0, -1)) {
+  const steps = notes(true);
+  for (const step of steps.slice(0, -1)) {
     // What the record answers takes no time.
     if (step.node_id === "write") await pause(step.duration_ms ?? 30);
     await agent.trace({ run_id: run, accepts: ACCEPTS, ...step, ...(step.type === "prompt" && { model: MODEL }) });
   }
-  const held = agent.trace({ run_id: run, accepts: ACCEPTS, ...told.at(-1) });
+  const held = agent.trace({ run_id: run, accepts: ACCEPTS, ...steps.at(-1) });
   await shows(page, "#held", "1");
   await page.keyboard.press("r");
   await page.locator("#compare-two button").click();

@@ -22,5 +22,5 @@ export async function record(agent, run, change) {
   for (const step of steps(change)) await agent.record({ run_id: run, accepts: ALL, ...step });
 }
 
-/** Reports a step as the program would that is started for a run, and returns what it is told. */
+/** Reports a step as the program would that is started for a run, and returns the response. */
 export const tell = (agent, run, step, more) => agent.trace({ run_id: run, accepts: ALL, ...step, ...more });

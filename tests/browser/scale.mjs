@@ -1,4 +1,4 @@
-// How the page bears a long trace: 10,000 events kept, 500 a second arriving, a step of 2 MB.
+// How the page handles a long trace: 10,000 events kept, 500 a second arriving, a step of 2 MB.
 //
 //   npm test         the claims, with room for a busy machine of two cores
 //   npm run scale    the same, and the figures as the table of docs/internals/page.md; with WRITE=1 into that file

@@ -1,4 +1,4 @@
-// A debugging session from beginning to end, driven through the page alone, against an agent that does as it is told:
+// A debugging session from beginning to end, driven through the page alone, against an agent that obeys every decision:
 // stop at a tool, look, edit its input, step over the sub-agent that it calls, answer the next tool by hand, stop at
 // the third identical call, end the run. The record must tell exactly that.
 
@@ -79,7 +79,7 @@ claim("a session by hand, from the first stop to the end of the run", async () =
   await page.locator("[type=submit]", { hasText: "Send edit" }).click();
 
   // Into the sub-agent, and over all that it does.
-  await stands("#3 prompt of run trip: pause asked for");
+  await stands("#3 prompt of run trip: pause requested");
   await page.keyboard.press("n");
   await stands("#6 response of run trip: paused");
   assert.deepEqual((await rowTexts(page, ".badge")).slice(2), ["stepped", "", "", "held"]);

@@ -16,14 +16,14 @@ const inSight = (page, seq) => row(page, seq).evaluate((found) => {
   return inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
 });
 
-/** What a screen reader is told of the rows of a tree: level, place among so many, folded or not, and a word. */
+/** The rows of a tree as a screen reader has them: level, position in the set, expanded or not, and a word. */
 const tree = (page) => page.locator("#timeline .row").evaluateAll((all) => all.map((one) => [
   Number(one.ariaLevel), `${one.ariaPosInSet}/${one.ariaSetSize}`, one.ariaExpanded ?? "",
   one.querySelector(".name").textContent || one.querySelector(".type").textContent,
 ].join(" ")));
 
 /** A tool that is a sub-agent: it prompts, and in that calls two tools, one of which fails. */
-async function lineage(agent, run_id = "trip") {
+async function nestedCalls(agent, run_id = "trip") {
   const report = (body) => agent.record({ run_id, ...body });
   await report({ type: "tool_call", name: "research", node_id: "r", data: { city: "Lisbon" } });
   await report({ type: "prompt", node_id: "p", parent_id: "r", data: { text: "What to see?" } });
@@ -35,7 +35,7 @@ async function lineage(agent, run_id = "trip") {
   await report({ type: "tool_result", name: "research", node_id: "r", data: { see: ["the tower"] } });
 }
 
-const LINEAGE = [
+const NESTED_CALLS = [
   "1 1/1 true trip",
   "2 1/2 true research", "3 1/2 true prompt",
   "4 1/4  maps", "4 2/4  maps", "4 3/4  guide", "4 4/4  guide",
@@ -44,10 +44,10 @@ const LINEAGE = [
 
 claim("the tree shows runs, nodes and what is inside them, and is gone through as trees are", async () => {
   const { agent, page } = await attached();
-  await lineage(agent);
+  await nestedCalls(agent);
   await page.keyboard.press("1");
   await until("all rows are there", async () => (await tree(page)).length === 9);
-  assert.deepEqual(await tree(page), LINEAGE);
+  assert.deepEqual(await tree(page), NESTED_CALLS);
   assert.equal(await page.locator("#timeline").getAttribute("role"), "tree");
   await row(page, 1).click();
   const at = () => page.evaluate(() => document.activeElement.dataset.seq ?? document.activeElement.dataset.run);
@@ -74,11 +74,11 @@ claim("the tree shows runs, nodes and what is inside them, and is gone through a
   await page.keyboard.type("such guide");
   await page.keyboard.press("Enter");
   await isSelected(page, 6);
-  assert.deepEqual(await tree(page), LINEAGE);
+  assert.deepEqual(await tree(page), NESTED_CALLS);
   assert.deepEqual(page.problems, []);
 });
 
-claim("lineage that comes late, lacks its parent or goes in a circle still shows every event, once", async () => {
+claim("parents that arrive late, are missing or form a cycle still leave every event shown once", async () => {
   const { agent, page } = await attached(undefined, { query: "?view=tree" });
   await agent.record({ type: "log", node_id: "child", parent_id: "late", data: { text: "before its parent" } });
   await agent.record({ type: "prompt", node_id: "late", parent_id: "a", data: {} });
@@ -102,7 +102,7 @@ claim("lineage that comes late, lacks its parent or goes in a circle still shows
 
 claim("three views have one selection, each is one key away, and the address has both", async () => {
   const { agent, page } = await attached();
-  await lineage(agent);
+  await nestedCalls(agent);
   await isSelected(page, 8);
   await row(page, 6).click();
   await page.keyboard.press("3");
@@ -145,7 +145,7 @@ claim("a link to a step shows that step, in its run and view, and says where the
     await page.goBack();
     await isSelected(page, 14);
     const late = await open(browser, `${agent.base}?mode=observe#seq=3`);
-    await until("it says so", async () => /#3 is not kept any more/.test(await late.locator("#missing").textContent()));
+    await until("it says so", async () => /#3 is no longer kept/.test(await late.locator("#missing").textContent()));
     await screenshot(late, "timeline-missing");
     await late.goto("about:blank");
     await late.goto(`${agent.base}?mode=observe#seq=63`);
@@ -200,7 +200,7 @@ claim("the waterfall tells held time from work, and is looked at more closely by
   await until("all is back", async () => Math.abs((await width()) - whole) < 2);
   await page.mouse.move(ruler.x + ruler.width * 0.9, ruler.y + 60);
   await page.keyboard.down("Control");
-  // A busy browser drops a turn of the wheel now and then: whoever sees nothing happen turns it again.
+  // A busy browser drops a wheel event now and then, so that the event is repeated until it has an effect.
   await until("it is closer", async () => {
     await page.mouse.wheel(0, -200);
     return (await width()) > 1.5 * whole;
@@ -249,8 +249,8 @@ claim("search counts its hits, goes through them, leaves out the rest and gives 
   await find("model:gpt", "1");
   await find("café \"brasileira\"", "1");
   await find('Café "B', "1");
-  await find("node_id", "No hit");
-  assert.match(await page.locator("#nothing-found").textContent(), /No event with “node_id”/);
+  await find("node_id", "No hits");
+  assert.match(await page.locator("#nothing-found").textContent(), /No event matches “node_id”/);
   await screenshot(page, "timeline-nothing-found");
   await page.locator("#find").press("Escape");
   await until("all is back", async () => (await size(page)) === 125);
@@ -350,7 +350,7 @@ claim("ids, names and lines that are hostile are inert, readable and in their pl
   assert.deepEqual(page.problems, []);
 });
 
-claim("the timeline says when a run is finished, has no events yet, and that nobody is connected", async () => {
+claim("the timeline says when a run is finished, when it has no events yet, and when the page is not connected", async () => {
   const short = await startServer();
   try {
     const agent = new Agent(short.url, "states");
@@ -375,7 +375,7 @@ claim("the timeline says when a run is finished, has no events yet, and that nob
 for (const [device, viewport] of [["desktop", { width: 1280, height: 800 }], ["phone", { width: 390, height: 844 }], ["200 % zoom", { width: 640, height: 400 }]]) {
   claim(`axe finds nothing serious in any view, in both schemes: ${device}`, async () => {
     const { agent, page } = await attached(`views ${device}`, { viewport, reducedMotion: "reduce" });
-    await lineage(agent);
+    await nestedCalls(agent);
     const { answer } = await story(agent, page);
     for (const name of ["tree", "waterfall", "list"]) {
       await view(page, name);

@@ -1,28 +1,23 @@
 // The parts of the page that need no browser: the SSE parser, JSON as text, the counters, text made visible.
 
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
 
-/** Imports a page's module. Node would take its `.js` for CommonJS, so that it and what it imports come as data URLs. */
-async function pageModule(name) {
-  return import(await dataUrl(name));
-}
-async function dataUrl(name) {
-  let source = await readFile(new URL(`../../templates/assets/${name}`, import.meta.url), "utf8");
-  for (const [whole, other] of source.matchAll(/"\.\/([\w.]+)"/g)) source = source.replace(whole, `"${await dataUrl(other)}"`);
-  return `data:text/javascript,${encodeURIComponent(source)}`;
-}
-const { SseParser } = await pageModule("sse.js");
-const { compact, fault, layOut, members } = await pageModule("json.js");
-const { EventList } = await pageModule("eventlist.js");
-const { holdReason, targets } = await pageModule("scope.js");
-const { Counters } = await pageModule("counters.js");
-const { Lineage } = await pageModule("lineage.js");
-const { matches, parseQuery } = await pageModule("search.js");
-const { barOf, joined, tickOf, tickText, workOf } = await pageModule("spans.js");
-const { clip, curlLine, duration, visible, visibleJson } = await pageModule("text.js");
+const assets = new URL("../../templates/assets/", import.meta.url);
+const pageModule = (path) => import(new URL(path, assets));
+const { compact, fault, layOut, members } = await pageModule("core/json.js");
+const { SseParser } = await pageModule("core/sse.js");
+const { refusalOf } = await pageModule("core/refusal.js");
+const { clip, curlLine, duration, visible, visibleJson, visibleLines } = await pageModule("core/text.js");
+const { barOf, joined, tickOf, tickText, workOf } = await pageModule("model/bars.js");
+const { stretches } = await pageModule("model/comparison.js");
+const { conversation, readMessage } = await pageModule("model/conversation.js");
+const { Counters } = await pageModule("model/counters.js");
+const { EventList } = await pageModule("model/eventlist.js");
+const { matches, parseQuery } = await pageModule("model/search.js");
+const { holdReason, targets } = await pageModule("model/targets.js");
+const { Trace } = await pageModule("model/trace.js");
+const { TraceTree } = await pageModule("model/tree.js");
 
 function laidOut(text) {
   let out = "";
@@ -128,6 +123,36 @@ test("what hides or reorders is made visible, and what scripts and emoji need st
   assert.equal(clip("ab😀cd", 3), "ab…");
 });
 
+test("every character that Unicode calls default ignorable is made visible, but for the joiners", () => {
+  const hidden = [];
+  for (let point = 0; point <= 0x10ffff; point += 1) {
+    if (point >= 0xd800 && point <= 0xdfff) continue;
+    const text = `a${String.fromCodePoint(point)}`;
+    if (/\p{Default_Ignorable_Code_Point}|\p{Cc}|\p{Bidi_Control}/u.test(text) && visible(text) === text) hidden.push(point.toString(16));
+  }
+  assert.deepEqual(hidden, ["200c", "200d"]);
+  for (const point of [0xad, 0x34f, 0x115f, 0x180e, 0x206a, 0x3164, 0xfe00, 0xfe0f, 0xffa0, 0xe0100, 0xe01ef]) {
+    const name = point.toString(16).toUpperCase().padStart(4, "0");
+    assert.equal(visible(`a${String.fromCodePoint(point)}b`), `a[U+${name}]b`);
+    assert.equal(visibleLines(`a${String.fromCodePoint(point)}\n`), `a[U+${name}]\n`);
+    assert.equal(JSON.parse(visibleJson(`"${String.fromCodePoint(point)}"`)), String.fromCodePoint(point));
+    assert.match(visibleJson(`"${String.fromCodePoint(point)}"`), /^"(\\u[0-9a-f]{4})+"$/);
+  }
+});
+
+test("the selector that makes an emoji stays, and one that hides beside it does not", () => {
+  for (const text of ["❤\ufe0f", "⚠\ufe0f!", "1\ufe0f\u20e3", "👩\u200d❤\ufe0f\u200d👩"]) assert.equal(visible(text), text);
+  assert.equal(visible("⚠\ufe0f\ufe0f"), "⚠\ufe0f[U+FE0F]");
+  assert.equal(visible("⚠\ufe0e 1\ufe0f 1\u20e3\ufe0f"), "⚠[U+FE0E] 1[U+FE0F] 1\u20e3[U+FE0F]");
+});
+
+test("a refusal says what the server said, with nothing hidden in it, or else its status", () => {
+  assert.deepEqual(refusalOf('{"error":"Unknown event type: a\u202eb","reason":"BAD"}', 400, "Bad Request"), { message: "Unknown event type: a[U+202E]b", reason: "BAD", status: 400 });
+  for (const text of ["", "<h1>no</h1>", "null", "[]", '{"error":7}', '{"error":""}', '"x"']) {
+    assert.deepEqual(refusalOf(text, 502, "Bad Gateway"), { message: "The server answered 502 Bad Gateway.", reason: "", status: 502 });
+  }
+});
+
 test("the line for a shell stays one line's worth of arguments for any id", () => {
   assert.ok(curlLine("http://h", "a'; rm -rf ~ #").startsWith("curl 'http://h/agent/a%27%3B%20rm%20-rf%20~%20%23/debug/trace'"));
 });
@@ -172,7 +197,7 @@ test("text cut off anywhere, or with one character replaced, has a fault exactly
   }
 });
 
-test("what was laid out goes over the wire as it came", () => {
+test("formatted JSON goes over the wire as it was received", () => {
   const text = '{"a b":[1.10,-0.0,12345678901234567890,{"c":" x, {y} \\" "}],"d":{},"e":[]}';
   assert.equal(compact(laidOut(text)), text);
 });
@@ -204,77 +229,77 @@ test("the buttons act on the chosen run, there on the selected step where it is 
   assert.deepEqual(seen("b", 9), [7, 7, 7, { granularity: "into", run_id: "b" }, { run_id: "b" }]);
   assert.deepEqual(seen("a", 9)[3], { granularity: "into", run_id: "a", seq: 9 });
   assert.deepEqual(seen("", 9), [undefined, undefined, undefined, { granularity: "into", run_id: "" }, { run_id: "" }]);
-  assert.equal(targets(held.slice(0, 1), null, undefined).next.seq, 3, "who follows is led to a gate where nothing else waits");
+  assert.equal(targets(held.slice(0, 1), null, undefined).next.seq, 3, "following leads to a gate where nothing else is held");
 });
 
 test("why a step is held reads as a list", () => {
-  assert.equal(holdReason({ reason: "effect", gate: true }), "asked about before it has an effect, gate (only a release opens it)");
+  assert.equal(holdReason({ reason: "effect", gate: true }), "waits for approval of its side effect, gate (only a release opens it)");
   assert.equal(holdReason({ reason: "step" }), "paused");
-  assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause asked for");
+  assert.equal(holdReason({ reason: "pause", breakpoint_ids: [], gate: false }), "pause requested");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1", "b3"] }), "breakpoints b1, b3");
   assert.equal(holdReason({ reason: "breakpoint", breakpoint_ids: ["b1"], gate: true }), "breakpoint b1, gate (only a release opens it)");
 });
 
-/** Events as trace.js makes them, as far as lineage, times and search look at them. */
+/** Events as model/trace.js makes them, as far as the tree, bars and search read them. */
 let number = 0;
 function event(type, fields = {}) {
   number += 1;
   const run = fields.runId ?? "";
   return {
     seq: number, type, name: "", runId: run, run, nodeId: null, parentId: null, model: "", origin: "live", ts: number, start: number, end: null,
-    took: 0, tokens: 0, raw: "{}", held: null, decision: null, hit: false, gone: false, ...fields,
+    took: 0, tokens: 0, raw: "{}", held: null, decision: null, warnings: [], hit: false, gone: false, ...fields,
   };
 }
 const node = (type, nodeId, parentId = null, fields = {}) => event(type, { nodeId, parentId, ...fields });
 const outline = (rows) => rows.map((row) => `${row.level}:${row.items ? row.runId || "-" : `${row.type[0]}${row.nodeId ?? ""}`}`).join(" ");
 
-test("a tree of any depth is told without recursion, and nothing of it is left when it is trimmed", () => {
-  const lineage = new Lineage();
+test("a tree of any depth is walked without recursion, and nothing of it is left when it is trimmed", () => {
+  const tree = new TraceTree();
   const events = Array.from({ length: 5000 }, (_, i) => node("prompt", `n${i}`, i ? `n${i - 1}` : null));
-  for (const one of events) lineage.append(one);
-  const rows = lineage.rows();
+  for (const one of events) tree.append(one);
+  const rows = tree.rows();
   assert.equal(rows.length, 5001);
   assert.equal(rows.at(-1).level, 5001);
   assert.ok(rows.every(({ group }) => group.size === 1));
-  for (const one of events) lineage.drop(one);
-  assert.equal(lineage.rows().length, 0);
-  assert.deepEqual(lineage.runs, []);
+  for (const one of events) tree.drop(one);
+  assert.equal(tree.rows().length, 0);
+  assert.deepEqual(tree.runs, []);
 });
 
-test("what closes a node stands beside what opened it, and is told by it where rows stand for nodes", () => {
-  const lineage = new Lineage();
+test("what closes a node stands beside what opened it, and is left out where rows stand for nodes", () => {
+  const tree = new TraceTree();
   const all = [node("tool_call", "a"), node("prompt", "b", "a"), node("log", "b"), node("response", "b"), node("tool_result", "a"), event("log")];
-  for (const one of all) lineage.append(one);
-  assert.equal(outline(lineage.rows()), "1:- 2:ta 3:pb 4:lb 3:rb 2:ta 2:l");
-  assert.equal(outline(lineage.rows({ run: "" })), "1:ta 2:pb 3:lb 2:rb 1:ta 1:l");
-  assert.equal(outline(lineage.rows({ merged: true })), "1:- 2:ta 3:pb 4:lb 2:l");
+  for (const one of all) tree.append(one);
+  assert.equal(outline(tree.rows()), "1:- 2:ta 3:pb 4:lb 3:rb 2:ta 2:l");
+  assert.equal(outline(tree.rows({ run: "" })), "1:ta 2:pb 3:lb 2:rb 1:ta 1:l");
+  assert.equal(outline(tree.rows({ merged: true })), "1:- 2:ta 3:pb 4:lb 2:l");
   all[3].hit = true;
-  assert.equal(outline(lineage.rows({ hits: true })), "1:- 2:ta 3:pb 3:rb", "what is above a hit stays");
-  lineage.rows()[1].span.folded = true;
-  assert.equal(outline(lineage.rows()), "1:- 2:ta 2:ta 2:l");
-  assert.equal(lineage.reveal(all[2]), true);
-  assert.equal(lineage.reveal(all[2]), false);
+  assert.equal(outline(tree.rows({ hits: true })), "1:- 2:ta 3:pb 3:rb", "what is above a hit stays");
+  tree.rows()[1].node.folded = true;
+  assert.equal(outline(tree.rows()), "1:- 2:ta 2:ta 2:l");
+  assert.equal(tree.reveal(all[2]), true);
+  assert.equal(tree.reveal(all[2]), false);
   // The head is trimmed: what was inside moves up.
-  lineage.drop(all[0]);
-  assert.equal(outline(lineage.rows()), "1:- 2:pb 3:lb 2:rb 2:ta 2:l");
+  tree.drop(all[0]);
+  assert.equal(outline(tree.rows()), "1:- 2:pb 3:lb 2:rb 2:ta 2:l");
 });
 
 test("a node that opens once more is a node once more, and a circle of parents is no parent", () => {
-  const lineage = new Lineage();
-  for (const type of ["prompt", "response", "prompt", "response"]) lineage.append(node(type, "again"));
-  assert.equal(outline(lineage.rows()), "1:- 2:pagain 2:ragain 2:pagain 2:ragain");
-  lineage.clear();
-  for (const [id, parent] of [["a", "b"], ["b", "a"], ["c", "c"]]) lineage.append(node("prompt", id, parent));
-  assert.equal(lineage.rows().length, 4);
+  const tree = new TraceTree();
+  for (const type of ["prompt", "response", "prompt", "response"]) tree.append(node(type, "again"));
+  assert.equal(outline(tree.rows()), "1:- 2:pagain 2:ragain 2:pagain 2:ragain");
+  tree.clear();
+  for (const [id, parent] of [["a", "b"], ["b", "a"], ["c", "c"]]) tree.append(node("prompt", id, parent));
+  assert.equal(tree.rows().length, 4);
 });
 
-test("held time is told apart from work, once where it overlaps, and also of the nodes above", () => {
-  const lineage = new Lineage();
+test("held time is no work, counts once where it overlaps, and counts for the nodes above", () => {
+  const tree = new TraceTree();
   const at = (ts, type, id, parent) => node(type, id, parent, { ts, start: ts });
   const [outer, inner, end, close] = [at(10, "tool_call", "o"), at(11, "prompt", "i", "o"), at(16, "response", "i", "o"), at(18, "tool_result", "o")];
-  for (const one of [outer, inner, end, close]) lineage.append(one);
-  lineage.held(inner, 11, 14);
-  lineage.held(end, 16, 17);
+  for (const one of [outer, inner, end, close]) tree.append(one);
+  tree.addHold(inner, 11, 14);
+  tree.addHold(end, 16, 17);
   const [a, b] = [barOf(outer, 18, new Map()), barOf(inner, 18, new Map())];
   assert.deepEqual([a.from, a.to, a.held, a.heldFor, a.open], [10, 18, [[11, 14], [16, 17]], 4, false]);
   assert.deepEqual([b.from, b.to, workOf(inner, b)], [11, 17, 2000]);
@@ -298,9 +323,9 @@ test("an axis has round ticks at any closeness, each with a text of its own", ()
 
 test("a query finds words in payloads, decisions and fields, and not in the names of fields", () => {
   const raw = JSON.stringify({ type: "prompt", data: { text: 'Say "Grüße" twice\n' }, node_id: null, metadata: { team: "blue" } });
-  const one = event("tool_call", { name: "book_hotel", run: "trip", model: "gpt-5-mini", nodeId: "n7", raw, decision: { outcome: "released", action: "edit", raw: '{"decision":{"data":{"city":"Porto"}}}' } });
+  const one = event("tool_call", { warnings: ["unknown field `args`"], name: "book_hotel", run: "trip", model: "gpt-5-mini", nodeId: "n7", raw, decision: { outcome: "released", action: "edit", raw: '{"decision":{"data":{"city":"Porto"}}}' } });
   const found = (text) => matches(parseQuery(text), one);
-  for (const text of ["grüße", "GRÜßE twice", "blue", "porto", "tool call", "type:tool_call", "name:hotel", "run:trip", "model:gpt", "node:n7", "is:edit", "-lisbon", "book -type:log"]) {
+  for (const text of ["grüße", "GRÜßE twice", "blue", "porto", "tool call", "type:tool_call", "name:hotel", "run:trip", "model:gpt", "node:n7", "is:edit", "is:warning", "-lisbon", "book -type:log"]) {
     assert.equal(found(text), true, text);
   }
   for (const text of ["metadata", "node_id", "null", "-porto", "type:log", "lisbon", "name:trip", "unknown:field", "origin:edited", "a.c"]) assert.equal(found(text), false, text);
@@ -309,20 +334,23 @@ test("a query finds words in payloads, decisions and fields, and not in the name
   assert.deepEqual(parseQuery('  "" - '), []);
 });
 
-test("what opens the page is less than 150 KB, compressed, and with all that it may load later less than 160 KB", async () => {
-  const folder = new URL("../../templates/", import.meta.url);
-  const text = (path) => readFile(new URL(path, folder), "utf8");
-  const packed = async (path) => gzipSync(await text(path)).length;
-  const html = await text("debugger.html");
-  const opened = new Set(["debugger.html", ...[...html.matchAll(/(?:href|src)="\/(assets\/[^"]+)"/g)].map(([, path]) => path)]);
-  // What a module imports is loaded with it; what it imports when it is needed is not.
-  for (const path of opened) {
-    if (!path.endsWith(".js") || path.endsWith(".min.js")) continue;
-    for (const [, name] of (await text(path)).matchAll(/^import .*?from "\.\/([^"]+)";/gms)) opened.add(`assets/${name}`);
+test("a role, a type or a state that is named like a member of every object is one like any other", () => {
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf"]) {
+    const data = JSON.stringify({ messages: [{ role: name, content: "hi" }] });
+    const [message] = conversation(data, true).messages;
+    const { role, parts } = readMessage(message);
+    assert.deepEqual([role, parts], [name.toLowerCase(), [{ kind: "text", text: "hi" }]]);
+    assert.equal(holdReason({ reason: name }), name.replaceAll("_", " "));
+    assert.equal(matches(parseQuery(`${name}:x`), event("log", { raw: '{"data":{}}' })), false);
+    assert.equal(matches(parseQuery(`${name}:x`), event("log", { raw: JSON.stringify({ data: { text: `${name}:x` } }) })), true);
+    const [stretch] = stretches([{ kind: name, left_seqs: [1, 2], right_seqs: [3] }]);
+    assert.deepEqual([stretch.folds, stretch.pairs.length], [false, 2]);
   }
-  const every = (await readdir(new URL("assets/", folder))).filter((name) => !/index\.js|\.md$/.test(name)).map((name) => `assets/${name}`);
-  const sum = async (paths) => (await Promise.all([...paths].map(packed))).reduce((a, b) => a + b, 0);
-  const [first, all] = [await sum(opened), await sum(new Set(["debugger.html", ...every]))];
-  assert.ok(opened.size > 50 && first < 150_000, `${opened.size} files of ${first} bytes`);
-  assert.ok(all < 160_000, `${all} bytes`);
+});
+
+test("a warning is kept as text, and anything else in its place is none", () => {
+  const trace = new Trace(() => {});
+  const frame = (seq, warnings) => ({ seq, type: "log", run_id: "", data: {}, warnings });
+  for (const [i, warnings] of [["a\u202eb", 7, null], undefined, null, "x", {}].entries()) trace.append(frame(i + 1, warnings), "{}");
+  assert.deepEqual([1, 2, 3, 4, 5].map((seq) => trace.get(seq).warnings), [["a[U+202E]b"], [], [], [], []]);
 });

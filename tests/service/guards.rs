@@ -161,7 +161,7 @@ async fn with_tokens_every_call_needs_one_of_the_right_scope() {
         assert_eq!(status_of(request.try_clone().unwrap()).await, StatusCode::UNAUTHORIZED);
         assert_eq!(status_of(request.bearer_auth("wrong")).await, StatusCode::UNAUTHORIZED);
     }
-    for open in ["/", "/agent/a/debug", "/healthz", "/readyz", "/assets/app.css"] {
+    for open in ["/", "/agent/a/debug", "/healthz", "/readyz", "/assets/ui/base.css"] {
         assert_eq!(status_of(server.http.get(format!("{}{open}", server.url))).await, StatusCode::OK, "{open}");
     }
     for shut in ["/metrics", "/openapi.json", "/agents"] {

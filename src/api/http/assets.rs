@@ -23,11 +23,19 @@ const DEBUGGER: &str = include_str!("../../../templates/debugger.html");
 /// One tag for all: they change together, with the binary.
 static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
     let mut hasher = DefaultHasher::new();
-    for file in ASSETS.files() {
-        file.contents().hash(&mut hasher);
-    }
+    hash_files(&ASSETS, &mut hasher);
     HeaderValue::from_str(&format!("\"{:016x}\"", hasher.finish())).unwrap_or(HeaderValue::from_static("\"\""))
 });
+
+fn hash_files(folder: &Dir<'_>, hasher: &mut DefaultHasher) {
+    for file in folder.files() {
+        file.path().hash(hasher);
+        file.contents().hash(hasher);
+    }
+    for inner in folder.dirs() {
+        hash_files(inner, hasher);
+    }
+}
 
 pub(crate) async fn index() -> Response {
     page(INDEX)
