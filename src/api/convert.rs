@@ -6,7 +6,7 @@
 pub(crate) mod breakpoint;
 pub(crate) mod frame;
 pub(crate) mod json;
-pub(crate) mod line;
+pub(crate) mod names;
 pub(crate) mod payload;
 pub(crate) mod request;
 pub(crate) mod response;

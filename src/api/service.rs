@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt};
 
 use super::{
-    convert::{breakpoint, payload::Checked, request, response, run},
+    convert::{breakpoint, names, payload::Checked, request, response, run},
     transfer::{self, STALL_LIMIT},
 };
 use crate::{
@@ -152,7 +152,7 @@ impl Service {
         call.audit("clear", None);
         let response = cleared.map(|(epoch, released)| proto::ClearResponse {
             epoch: epoch.to_string(),
-            released: response::seqs(released),
+            released: names::seqs(released),
         });
         Ok(response.unwrap_or_default())
     }

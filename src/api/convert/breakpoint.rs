@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{request, response, to_duration};
+use super::{names, request, to_duration};
 use crate::{
     debugger::breakpoints::Tested,
     error::Error,
@@ -109,7 +109,7 @@ pub(crate) fn breakpoint(breakpoint: &Breakpoint) -> proto::Breakpoint {
     };
     proto::Breakpoint {
         id: label(breakpoint.id),
-        types: spec.types.iter().map(|kind| response::event_type(*kind).into()).collect(),
+        types: spec.types.iter().map(|kind| names::event_type(*kind).into()).collect(),
         name: spec.name.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned()),
         run_id: spec.run.as_ref().map(|run| run.as_str().to_owned()),
         condition: source(&spec.condition),
@@ -127,9 +127,5 @@ pub(crate) fn breakpoint(breakpoint: &Breakpoint) -> proto::Breakpoint {
 }
 
 pub(crate) fn tested(tested: Tested) -> proto::TestBreakpointResponse {
-    proto::TestBreakpointResponse {
-        matched: tested.matched,
-        examined: tested.examined,
-        seqs: response::seqs(tested.seqs),
-    }
+    proto::TestBreakpointResponse { matched: tested.matched, examined: tested.examined, seqs: names::seqs(tested.seqs) }
 }

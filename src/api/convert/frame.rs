@@ -4,9 +4,8 @@ use std::io::Write;
 
 use bytes::{Buf, Bytes};
 use prost::Message;
-use serde_json::value::RawValue;
 
-use super::{json, line, response, run};
+use super::{json, response, run};
 use crate::{
     agent::subscription::{Frame, encoded::Wire},
     json as shape,
@@ -125,7 +124,7 @@ fn sse_record(record: &Record, visibility: Visibility, into: &mut Vec<u8>) {
     match &record.entry {
         Entry::Event(event) => {
             let _ = write!(into, "id: {token}\ndata: ");
-            line::event(into, event);
+            json::event(into, event);
             into.extend_from_slice(b"\n\n");
         }
         Entry::HoldEnded(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
@@ -152,14 +151,4 @@ fn write_lines(into: &mut Vec<u8>, name: Option<&str>, token: Option<&ResumeToke
     into.extend_from_slice(b"data: ");
     let _ = serde_json::to_writer(&mut *into, data);
     into.extend_from_slice(b"\n\n");
-}
-
-/// An event's frame with the ending of its hold joined in, as a page of the record shows it.
-pub(crate) fn joined(event: &Record, ended: Option<&Record>) -> Option<Box<RawValue>> {
-    let Entry::Event(event) = &event.entry else { return None };
-    let decision = ended.and_then(|record| match &record.entry {
-        Entry::HoldEnded(ended) => Some(json::decision_made(ended)),
-        Entry::Event(_) | Entry::Forked(_) => None,
-    });
-    serde_json::value::to_raw_value(&shape::Recorded { event: json::event(event), decision }).ok()
 }

@@ -3,6 +3,7 @@
 use prost::Message;
 
 use super::{
+    names::{effect, event_type, outcome, run_mode, seqs, string, verb},
     payload::to_struct,
     run::{divergence, lineage},
     to_duration, to_span, to_timestamp,
@@ -11,9 +12,9 @@ use crate::{
     agent::snapshot::{HeldView, Snapshot, Status},
     content::payload::{Encoding, Payload},
     debugger::{Moved, Page},
-    event::{self, AgentId, Answer, HoldEnded, Origin, Seq},
+    event::{self, AgentId, Answer, HoldEnded, Origin},
     proto,
-    session::{HoldReason, Mode, Position, RunView, breakpoint::label},
+    session::{HoldReason, Position, RunView, breakpoint::label},
     store::{Entry, Record},
 };
 
@@ -41,10 +42,6 @@ pub(crate) fn step(moved: Moved) -> proto::StepResponse {
 pub(crate) fn resume(moved: Moved) -> proto::ContinueResponse {
     let Position { position, total } = moved.at;
     proto::ContinueResponse { position, total, released: seqs(moved.released) }
-}
-
-pub(crate) fn seqs(seqs: Vec<Seq>) -> Vec<u64> {
-    seqs.into_iter().map(|seq| seq.0).collect()
 }
 
 pub(crate) fn status(agent: &AgentId, status: Status) -> proto::StatusResponse {
@@ -211,7 +208,7 @@ fn held(view: &HeldView) -> proto::Held {
             HoldReason::Divergence => proto::HoldReason::Divergence,
         }
         .into(),
-        accepts: view.event.accepts.iter().map(|verb| wire_verb(verb).into()).collect(),
+        accepts: view.event.accepts.iter().map(|accepted| verb(accepted).into()).collect(),
         breakpoint_ids: view.breakpoints.iter().map(|id| label(*id)).collect(),
         gate: view.gate,
         times_out_in: view.time_left.map(to_duration),
@@ -229,62 +226,4 @@ fn run(run: RunView) -> proto::Run {
         imported: run.imported.is_some(),
         masked: run.imported.is_some_and(|file| file.masked.is_some()),
     }
-}
-
-fn run_mode(mode: Option<&Mode>) -> proto::RunMode {
-    match mode {
-        None => proto::RunMode::Detached,
-        Some(Mode::Running) => proto::RunMode::Running,
-        Some(Mode::Paused(_)) => proto::RunMode::Paused,
-        Some(Mode::Stepping(_)) => proto::RunMode::Stepping,
-    }
-}
-
-fn wire_verb(verb: event::Verb) -> proto::Verb {
-    match verb {
-        event::Verb::Edit => proto::Verb::Edit,
-        event::Verb::Fulfil => proto::Verb::Fulfil,
-        event::Verb::Fail => proto::Verb::Fail,
-        event::Verb::Abort => proto::Verb::Abort,
-    }
-}
-
-pub(super) fn event_type(kind: event::EventType) -> proto::EventType {
-    match kind {
-        event::EventType::Prompt => proto::EventType::Prompt,
-        event::EventType::Response => proto::EventType::Response,
-        event::EventType::ToolCall => proto::EventType::ToolCall,
-        event::EventType::ToolResult => proto::EventType::ToolResult,
-        event::EventType::Error => proto::EventType::Error,
-        event::EventType::Log => proto::EventType::Log,
-    }
-}
-
-pub(super) fn effect(effect: event::Effect) -> proto::Effect {
-    match effect {
-        event::Effect::Unknown => proto::Effect::Unspecified,
-        event::Effect::Pure => proto::Effect::Pure,
-        event::Effect::Read => proto::Effect::Read,
-        event::Effect::Idempotent => proto::Effect::Idempotent,
-        event::Effect::Mutating => proto::Effect::Mutating,
-    }
-}
-
-pub(super) fn outcome(outcome: event::Outcome) -> proto::Outcome {
-    match outcome {
-        event::Outcome::NotHeld => proto::Outcome::NotHeld,
-        event::Outcome::Stepped => proto::Outcome::Stepped,
-        event::Outcome::Continued => proto::Outcome::Continued,
-        event::Outcome::Released => proto::Outcome::Released,
-        event::Outcome::Cleared => proto::Outcome::Cleared,
-        event::Outcome::Detached => proto::Outcome::Detached,
-        event::Outcome::TimedOut => proto::Outcome::TimedOut,
-        event::Outcome::StillHeld => proto::Outcome::StillHeld,
-        event::Outcome::Shutdown => proto::Outcome::Shutdown,
-        event::Outcome::Abandoned => proto::Outcome::Abandoned,
-    }
-}
-
-pub(super) fn string(text: Option<&str>) -> String {
-    text.unwrap_or_default().to_owned()
 }

@@ -1,8 +1,8 @@
 //! Whole runs on the wire: forks and their plans, comparisons, imports.
 
 use super::{
+    names::{effect, seqs, string},
     request::{Data, model, payload, run_id, seq},
-    response::{effect, string},
     to_duration, to_timestamp,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     content::{difference::Field, path::Path},
     debugger::runs::Taken,
     error::Error,
-    event::{Ancestry, Divergence, RunId, Seq},
+    event::{Ancestry, Divergence, RunId},
     proto,
     session::{
         Forked,
@@ -163,7 +163,6 @@ fn figures((run, figures): (RunId, Figures)) -> proto::RunFigures {
 }
 
 fn row(row: Row) -> proto::ComparedRow {
-    let seqs = |seqs: Vec<Seq>| seqs.into_iter().map(|seq| seq.0).collect();
     proto::ComparedRow {
         kind: match row.kind {
             Kind::Equal => proto::RowKind::Equal,

@@ -3,7 +3,7 @@
 use axum::{Json, extract::Query, response::IntoResponse};
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, value::RawValue};
+use serde_json::Number;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{
-        convert::{frame, line, payload::Checked},
+        convert::{json as written, payload::Checked},
         service::{Caller, Service},
     },
     debugger, json, proto,
@@ -22,7 +22,7 @@ use crate::{
 type Answer<T> = Result<Json<T>, Failure>;
 
 /// What became of a Trace.
-// The documented shape of what `line::answer` writes.
+// The documented shape of what `written::answer` writes.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TraceAnswer<'a> {
     /// Always `recorded`.
@@ -63,10 +63,12 @@ pub(crate) struct Agents {
 }
 
 /// A page of what is recorded, oldest first; each event as its frame, with `decision` where its hold ended.
-#[derive(Serialize, ToSchema)]
+// The documented shape of what `written::page` writes.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
 pub(crate) struct Events {
     #[schema(value_type = Vec<Object>)]
-    events: Vec<Box<RawValue>>,
+    events: Vec<json::Recorded<'static>>,
     next_page_token: String,
 }
 
@@ -111,7 +113,7 @@ pub(crate) async fn record(
     let traced = begin(service, caller, agent_id, &body::whole(body).await?)?;
     let answer = traced.answer().await?;
     let mut json = Vec::with_capacity(256);
-    line::answer(&mut json, &answer);
+    written::answer(&mut json, &answer);
     Ok(json)
 }
 
@@ -179,7 +181,7 @@ pub(crate) async fn status(AgentCall { service, caller, agent_id }: AgentCall) -
 pub(crate) async fn list_events(
     AgentCall { service, caller, agent_id }: AgentCall,
     Query(query): Query<EventPage>,
-) -> Answer<Events> {
+) -> Result<impl IntoResponse, Failure> {
     let message = proto::ListEventsRequest {
         agent_id,
         run_id: query.run_id,
@@ -187,10 +189,9 @@ pub(crate) async fn list_events(
         page_token: query.page_token.unwrap_or_default(),
     };
     let page = service.page(caller, &message)?;
-    Ok(Json(Events {
-        events: page.events.iter().filter_map(|(event, ended)| frame::joined(event, ended.as_ref())).collect(),
-        next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
-    }))
+    let mut json = Vec::new();
+    written::page(&mut json, &page);
+    Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
 /// The agents known now.
@@ -249,10 +250,10 @@ mod tests {
                     node_id: node,
                     outcome: "still_held",
                     held_ms: json::milliseconds(&convert::to_duration(answer.held_for)),
-                    decision: convert::json::decision(&answer.decision),
+                    decision: convert::json::decision_json(&answer.decision),
                 };
                 let mut written = Vec::new();
-                line::answer(&mut written, &answer);
+                written::answer(&mut written, &answer);
                 assert_eq!(String::from_utf8(written).expect("text"), serde_json::to_string(&shape).expect("json"));
             }
         }
