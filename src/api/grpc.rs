@@ -82,7 +82,9 @@ impl Service {
         let (agent, how) = request::subscribe(request.get_ref())?;
         let is_debugger = how.role == session::Role::Debugger;
         let caller = allowed(&request, if is_debugger { Scope::Control } else { Scope::View })?;
-        let subscription = self.debugger.subscribe(&agent, Subscribe { visibility: caller.visibility(), ..how })?;
+        let run = how.run.map(|run| self.debugger.run_named(&agent, run, caller.visibility()));
+        let subscription =
+            self.debugger.subscribe(&agent, Subscribe { visibility: caller.visibility(), run, ..how })?;
         if is_debugger {
             audit("attach", &caller.actor(), agent.as_str(), None);
         }
@@ -111,7 +113,7 @@ impl Service {
         let (actor, visibility) = (caller.actor(), caller.visibility());
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
-        let run = run::run("run_id", &request.run_id)?;
+        let run = self.debugger.run_named(&agent, run::run("run_id", &request.run_id)?, visibility);
         let visibility = if request.mask { Visibility::Masked } else { visibility };
         audit("export", &actor, agent.as_str(), None);
         let (writer, place) = self.blocking(move |debugger| debugger.export(&agent, &run, visibility)).await?;
@@ -161,6 +163,7 @@ impl Service {
         let request = request.get_ref();
         let agent = request::agent_id(&request.agent_id)?;
         let run = request::run_id(request.run_id.as_deref())?;
+        let run = run.map(|run| self.debugger.run_named(&agent, run, visibility));
         let from = request::page_token(&request.page_token)?;
         let size = request::page_size(request.page_size)?;
         Ok(self.debugger.page(&agent, run.as_ref(), from, size, visibility)?)
@@ -275,9 +278,9 @@ impl DebuggerService for Service {
     }
 
     async fn status(&self, request: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
-        allowed(&request, Scope::View)?;
+        let visibility = allowed(&request, Scope::View)?.visibility();
         let agent = request::agent_id(&request.get_ref().agent_id)?;
-        Ok(Response::new(response::status(&agent, self.debugger.status(&agent))))
+        Ok(Response::new(response::status(&agent, self.debugger.status(&agent), visibility)))
     }
 
     type EventsStream = Pin<Box<dyn Stream<Item = Result<EncodedFrame, Status>> + Send>>;
@@ -315,16 +318,19 @@ impl DebuggerService for Service {
         let agent = request::agent_id(&request.agent_id)?;
         let made = self.debugger.create_breakpoint(&agent, breakpoint::spec(request.breakpoint)?)?;
         audit("create breakpoint", &actor, agent.as_str(), None);
-        Ok(Response::new(proto::CreateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&made)) }))
+        Ok(Response::new(proto::CreateBreakpointResponse {
+            breakpoint: Some(breakpoint::breakpoint(&made, Visibility::Whole)),
+        }))
     }
 
     async fn list_breakpoints(
         &self,
         request: Request<proto::ListBreakpointsRequest>,
     ) -> Result<Response<proto::ListBreakpointsResponse>, Status> {
-        allowed(&request, Scope::View)?;
+        let visibility = allowed(&request, Scope::View)?.visibility();
         let agent = request::agent_id(&request.get_ref().agent_id)?;
-        let breakpoints = self.debugger.breakpoints(&agent).iter().map(breakpoint::breakpoint).collect();
+        let breakpoints = self.debugger.breakpoints(&agent);
+        let breakpoints = breakpoints.iter().map(|one| breakpoint::breakpoint(one, visibility)).collect();
         Ok(Response::new(proto::ListBreakpointsResponse { breakpoints }))
     }
 
@@ -340,7 +346,9 @@ impl DebuggerService for Service {
         let fields = request.update_mask.unwrap_or_default().paths;
         let updated = self.debugger.update_breakpoint(&agent, id, |now| breakpoint::merged(now, change, &fields))?;
         audit("update breakpoint", &actor, agent.as_str(), None);
-        Ok(Response::new(proto::UpdateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&updated)) }))
+        Ok(Response::new(proto::UpdateBreakpointResponse {
+            breakpoint: Some(breakpoint::breakpoint(&updated, Visibility::Whole)),
+        }))
     }
 
     async fn delete_breakpoint(
@@ -363,7 +371,7 @@ impl DebuggerService for Service {
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
         let spec = breakpoint::spec(request.breakpoint)?;
-        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, &spec, visibility)).await?;
+        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&agent, spec, visibility)).await?;
         Ok(Response::new(breakpoint::tested(tested)))
     }
 
@@ -373,7 +381,7 @@ impl DebuggerService for Service {
         audit("fork", &actor, agent.as_str(), Some(spec.seq.0));
         let forked = self.blocking(move |debugger| debugger.fork(&agent, spec, &actor)).await?;
         let run_id = forked.run_id.as_str().to_owned();
-        Ok(Response::new(proto::ForkResponse { run_id, plan: Some(run::plan(&forked.plan)) }))
+        Ok(Response::new(proto::ForkResponse { run_id, plan: Some(run::plan(&forked.plan, Visibility::Whole)) }))
     }
 
     async fn compare(
@@ -383,7 +391,8 @@ impl DebuggerService for Service {
         let visibility = allowed(&request, Scope::View)?.visibility();
         let request = request.into_inner();
         let agent = request::agent_id(&request.agent_id)?;
-        let (left, right) = (run::run("left", &request.left)?, run::run("right", &request.right)?);
+        let named = |field, run| Ok::<_, Error>(self.debugger.run_named(&agent, run::run(field, run)?, visibility));
+        let (left, right) = (named("left", &request.left)?, named("right", &request.right)?);
         let compared = self.blocking(move |debugger| debugger.compare(&agent, &left, &right, visibility)).await?;
         Ok(Response::new(run::comparison(compared)))
     }
