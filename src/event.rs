@@ -14,7 +14,7 @@ pub(crate) use self::{
     id::{AgentId, MAX_ID_BYTES, RunId, Seq, check_id},
     kind::{Effect, EventType, Origin, Phase},
     small_str::SmallStr,
-    time::{Moment, Span, Timestamp},
+    time::{MAX_STEP_DAYS, Moment, Span, Timestamp, days_beyond},
 };
 use crate::content::{difference::Field, payload::Payload};
 

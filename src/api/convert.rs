@@ -24,7 +24,7 @@ fn to_timestamp(time: Timestamp) -> WireTimestamp {
     WireTimestamp { seconds: time.0.div_euclid(NANOS_PER_SECOND), nanos: time.0.rem_euclid(NANOS_PER_SECOND) as i32 }
 }
 
-fn from_timestamp(time: &WireTimestamp) -> Option<Timestamp> {
+pub(crate) fn from_timestamp(time: &WireTimestamp) -> Option<Timestamp> {
     nanos(time.seconds, time.nanos).filter(|_| time.nanos >= 0).map(Timestamp)
 }
 

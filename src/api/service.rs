@@ -17,7 +17,7 @@ use crate::{
     auth::{Scope, Scopes},
     debugger::{Debugger, Page, Traced},
     error::Error,
-    event::{AgentId, Seq},
+    event::{AgentId, RunId, Seq},
     masking::Visibility,
     proto,
     session::Role,
@@ -163,7 +163,7 @@ impl Service {
         request: &proto::StatusRequest,
     ) -> Result<proto::StatusResponse, Error> {
         let call = caller.call(Scope::View, &request.agent_id)?;
-        Ok(response::status(&call.agent, self.debugger.status(&call.agent)))
+        Ok(response::status(&call.agent, self.debugger.status(&call.agent), call.visibility()))
     }
 
     /// A subscription, which each transport streams in its own encoding.
@@ -171,7 +171,8 @@ impl Service {
         let how = request::subscribe(request)?;
         let is_debugger = how.role == Role::Debugger;
         let call = caller.call(if is_debugger { Scope::Control } else { Scope::View }, &request.agent_id)?;
-        let how = Subscribe { visibility: call.visibility(), ..how };
+        let run = how.run.map(|run| self.named(&call, run));
+        let how = Subscribe { visibility: call.visibility(), run, ..how };
         let subscription = self.debugger.subscribe(&call.agent, how)?;
         if is_debugger {
             call.audit("attach", None);
@@ -182,7 +183,7 @@ impl Service {
     /// A page of the record.
     pub(crate) fn page(&self, caller: Caller, request: &proto::ListEventsRequest) -> Result<Page, Error> {
         let call = caller.call(Scope::View, &request.agent_id)?;
-        let run = request::run_id(request.run_id.as_deref())?;
+        let run = request::run_id(request.run_id.as_deref())?.map(|run| self.named(&call, run));
         let from = request::page_token(&request.page_token)?;
         let size = request::page_size(request.page_size)?;
         self.debugger.page(&call.agent, run.as_ref(), from, size, call.visibility())
@@ -210,7 +211,7 @@ impl Service {
         let call = caller.call(Scope::Control, &request.agent_id)?;
         let made = self.debugger.create_breakpoint(&call.agent, breakpoint::spec(request.breakpoint)?)?;
         call.audit("create breakpoint", None);
-        Ok(proto::CreateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&made)) })
+        Ok(proto::CreateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&made, Visibility::Whole)) })
     }
 
     pub(crate) fn list_breakpoints(
@@ -219,7 +220,9 @@ impl Service {
         request: &proto::ListBreakpointsRequest,
     ) -> Result<proto::ListBreakpointsResponse, Error> {
         let call = caller.call(Scope::View, &request.agent_id)?;
-        let breakpoints = self.debugger.breakpoints(&call.agent).iter().map(breakpoint::breakpoint).collect();
+        let breakpoints = self.debugger.breakpoints(&call.agent);
+        let shown = |one: &_| breakpoint::breakpoint(one, call.visibility());
+        let breakpoints = breakpoints.iter().map(shown).collect();
         Ok(proto::ListBreakpointsResponse { breakpoints })
     }
 
@@ -235,7 +238,7 @@ impl Service {
         let merge = |now: &_| breakpoint::merged(now, change, &fields);
         let updated = self.debugger.update_breakpoint(&call.agent, id, merge)?;
         call.audit("update breakpoint", None);
-        Ok(proto::UpdateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&updated)) })
+        Ok(proto::UpdateBreakpointResponse { breakpoint: Some(breakpoint::breakpoint(&updated, Visibility::Whole)) })
     }
 
     pub(crate) fn delete_breakpoint(
@@ -257,7 +260,7 @@ impl Service {
         let call = caller.call(Scope::View, &request.agent_id)?;
         let spec = breakpoint::spec(request.breakpoint)?;
         let visibility = call.visibility();
-        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&call.agent, &spec, visibility)).await?;
+        let tested = self.blocking(move |debugger| debugger.test_breakpoint(&call.agent, spec, visibility)).await?;
         Ok(breakpoint::tested(tested))
     }
 
@@ -267,7 +270,7 @@ impl Service {
         call.audit("fork", Some(spec.seq));
         let forked = self.blocking(move |debugger| debugger.fork(&call.agent, spec, &call.actor())).await?;
         let run_id = forked.run_id.as_str().to_owned();
-        Ok(proto::ForkResponse { run_id, plan: Some(run::plan(&forked.plan)) })
+        Ok(proto::ForkResponse { run_id, plan: Some(run::plan(&forked.plan, Visibility::Whole)) })
     }
 
     pub(crate) async fn compare(
@@ -276,7 +279,8 @@ impl Service {
         request: proto::CompareRequest,
     ) -> Result<proto::CompareResponse, Error> {
         let call = caller.call(Scope::View, &request.agent_id)?;
-        let (left, right) = (run::run("left", &request.left)?, run::run("right", &request.right)?);
+        let left = self.named(&call, run::run("left", &request.left)?);
+        let right = self.named(&call, run::run("right", &request.right)?);
         let visibility = call.visibility();
         let compared = self.blocking(move |debugger| debugger.compare(&call.agent, &left, &right, visibility)).await?;
         Ok(run::comparison(compared))
@@ -289,7 +293,7 @@ impl Service {
         request: proto::ExportRequest,
     ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
         let call = caller.call(Scope::View, &request.agent_id)?;
-        let run = run::run("run_id", &request.run_id)?;
+        let run = self.named(&call, run::run("run_id", &request.run_id)?);
         let visibility = if request.mask { Visibility::Masked } else { call.visibility() };
         call.audit("export", None);
         let (writer, place) = self.blocking(move |debugger| debugger.export(&call.agent, &run, visibility)).await?;
@@ -320,6 +324,11 @@ impl Service {
         call.audit("import", None);
         let taken = self.blocking(move |debugger| debugger.import(&call.agent, run, read)).await?;
         Ok(run::imported(taken))
+    }
+
+    /// The run that a caller means: one that sees ids masked names it by the masked id.
+    fn named(&self, call: &Call, run: RunId) -> RunId {
+        self.debugger.run_named(&call.agent, run, call.visibility())
     }
 
     /// Runs what takes a while for a large record on a thread that may block.

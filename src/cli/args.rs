@@ -214,7 +214,8 @@ pub struct ExportArgs {
     /// Replace secrets. The file says so, and can then be looked at but not forked.
     #[arg(long)]
     pub mask: bool,
-    /// Where to write; the file is there whole or not at all [default: stdout].
+    /// Where to write; the file is there whole or not at all [default: stdout]. It is data, as it was recorded: what an
+    /// agent put into it to steer a terminal is not marked there, as it is in all that is shown.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The service.

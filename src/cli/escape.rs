@@ -10,12 +10,16 @@ use std::{borrow::Cow, fmt::Write};
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            // Marks, embeddings, overrides and isolates of the bidirectional algorithm.
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-            // Line and paragraph separators; zero-width spaces; soft hyphens.
-            | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{ad}'
-            // Interlinear annotations; tags, in which whole sentences hide.
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            // Line and paragraph separators; interlinear annotations.
+            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}'
+            // All that Unicode calls ignorable by default, but for the two joiners, with which scripts and emoji are
+            // written: soft hyphens, marks of the bidirectional algorithm, fillers of Hangul and of other scripts,
+            // zero-width spaces, variation selectors, and tags, in which whole sentences hide.
+            | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Text on one line of a terminal.
@@ -70,6 +74,9 @@ mod tests {
             ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
             ("a\r\nb\tc\u{8}\u{7f}\0", "a\\r\\nb\\tc\\u{8}\\u{7f}\\u{0}"),
             ("\u{202e}evil\u{2066}\u{2069}\u{200f}", "\\u{202e}evil\\u{2066}\\u{2069}\\u{200f}"),
+            ("a\u{3164}b\u{115f}\u{ffa0}\u{34f}\u{180e}", "a\\u{3164}b\\u{115f}\\u{ffa0}\\u{34f}\\u{180e}"),
+            ("x\u{fe00}\u{fe0f}\u{e0100}\u{e01ef}\u{ad}", "x\\u{fe00}\\u{fe0f}\\u{e0100}\\u{e01ef}\\u{ad}"),
+            ("\u{206a}\u{206f}\u{1160}\u{17b4}", "\\u{206a}\\u{206f}\\u{1160}\\u{17b4}"),
             ("\u{2028}\u{feff}\u{200b}\u{e0041}", "\\u{2028}\\u{feff}\\u{200b}\\u{e0041}"),
         ] {
             assert_eq!(text(given), shown);
@@ -87,7 +94,7 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_json() {
-        let nasty = "\u{9b}31m \u{202e} \u{7f} \u{e0041} \u{1b}";
+        let nasty = "\u{9b}31m \u{202e} \u{7f} \u{e0041} \u{1b} \u{3164}\u{fe0f}\u{e01ef}";
         let given = serde_json::to_string(&serde_json::json!({ nasty: [nasty] })).expect("serializes");
         let shown = json(&given);
         assert!(!shown.chars().any(is_unsafe), "{shown}");

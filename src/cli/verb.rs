@@ -236,7 +236,14 @@ impl Attached {
         if seqs.len() > NAMED_SEQS {
             words.push_str(" …");
         }
-        answer(&mut self.out, "break", &words, json!({"matched": matched, "examined": examined, "seqs": seqs}))
+        let mut fields = json!({"matched": matched, "examined": examined, "seqs": seqs});
+        if tested.unjudged > 0 {
+            let problem = escape::text(&tested.problem);
+            words.push_str(&format!("; could not judge {}: it {problem}", tested.unjudged));
+            fields["unjudged"] = tested.unjudged.into();
+            fields["problem"] = tested.problem.as_str().into();
+        }
+        answer(&mut self.out, "break", &words, fields)
     }
 }
 

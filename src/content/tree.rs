@@ -35,6 +35,12 @@ impl<'a> Node<'a> {
         (reader.at == text.len()).then_some(node)
     }
 
+    /// Reads the value that a text begins with, whatever follows it. Where there is none, says how many bytes were read.
+    pub(crate) fn parse_first(text: &'a str) -> Result<Self, usize> {
+        let mut reader = Reader { text, at: 0 };
+        reader.node(0).ok_or(reader.at)
+    }
+
     /// The value of a number in one spelling, so that `1`, `1.0` and `10e-1` are the same. Whole numbers keep all
     /// of their digits; the others are doubles.
     pub(crate) fn number(&self) -> Cow<'a, str> {

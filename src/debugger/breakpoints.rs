@@ -13,6 +13,7 @@ use crate::{
     session::{
         Change, Refusal,
         breakpoint::{Breakpoint, Spec, Subject},
+        trace::Repeats,
     },
     store::Entry,
 };
@@ -30,6 +31,9 @@ pub(crate) struct Tested {
     pub(crate) examined: u64,
     /// The newest, oldest first.
     pub(crate) seqs: Vec<Seq>,
+    /// Events that could not be judged, as they could not have been live, and why the newest of them could not.
+    pub(crate) unjudged: u64,
+    pub(crate) problem: Option<String>,
 }
 
 impl Debugger {
@@ -74,8 +78,19 @@ impl Debugger {
     }
 
     /// Tries a spec on the record. Slow for a full one: not for a task that must not block.
-    pub(crate) fn test_breakpoint(&self, id: &AgentId, spec: &Spec, visibility: Visibility) -> Result<Tested, Error> {
+    ///
+    /// Nobody finds out by conditions what they may not see: where secrets are masked, names, data and the number of
+    /// repetitions are those of the masked record, so that steps which differ in a secret only are repetitions there.
+    pub(crate) fn test_breakpoint(
+        &self,
+        id: &AgentId,
+        mut spec: Spec,
+        visibility: Visibility,
+    ) -> Result<Tested, Error> {
         let began = Instant::now();
+        spec.run = spec.run.map(|run| visibility.run_id(&run));
+        let mut repeats = Repeats::default();
+        let count_repeats = visibility == Visibility::Masked && spec.counts_repeats();
         let mut tested = Tested::default();
         let mut hits = 0;
         for record in self.records(id, None)? {
@@ -88,17 +103,29 @@ impl Debugger {
                 return Err(Error::TooExpensive(TEST_BUDGET));
             }
             tested.examined += 1;
-            if !spec.fits(event) {
+            // A type is no secret, and sorts out most.
+            if !count_repeats && !spec.types.is_empty() && !spec.types.contains(&event.kind) {
                 continue;
             }
-            // Nobody finds out by conditions what they may not see.
-            let event = visibility.of_event(event);
-            // What fails at an event does not hit there, as it would not have live.
-            if !spec.condition_holds(&Subject::new(&event, [spec])).unwrap_or(false) {
+            let mut event = visibility.of_event(event);
+            if visibility == Visibility::Masked {
+                let count = if count_repeats { repeats.of(&event) } else { 0 };
+                Arc::make_mut(&mut event).context.repeats = count;
+            }
+            if !spec.fits(&event) {
                 continue;
             }
-            hits += 1;
-            if spec.counts(hits).unwrap_or(false) {
+            let judged = spec.condition_holds(&Subject::new(&event, [&spec])).and_then(|holds| {
+                hits += u64::from(holds);
+                Ok(holds && spec.counts(hits)?)
+            });
+            // What cannot be judged stops where it would have live: at a gate alone.
+            let stops = judged.unwrap_or_else(|problem| {
+                tested.unjudged += 1;
+                tested.problem = Some(problem);
+                spec.stops_unjudged()
+            });
+            if stops {
                 tested.matched += 1;
                 tested.seqs.push(event.seq);
             }

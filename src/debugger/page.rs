@@ -48,9 +48,22 @@ impl Page {
         page
     }
 
-    /// The page as it is seen.
+    /// The page as it is seen; a shorter one, where it would outgrow a message by being masked.
     pub(super) fn seen(self, visibility: Visibility) -> Self {
-        let seen = |(event, ended): (_, Option<_>)| (visibility.of(event), ended.map(|ended| visibility.of(ended)));
-        Self { events: self.events.into_iter().map(seen).collect(), ..self }
+        if visibility == Visibility::Whole {
+            return self;
+        }
+        let mut page = Self { events: Vec::with_capacity(self.events.len()), next: self.next };
+        let mut bytes = 0;
+        for (event, ended) in self.events {
+            let seen = (visibility.of(event.clone()), ended.map(|ended| visibility.of(ended)));
+            bytes += seen.0.entry.bytes();
+            if bytes > MAX_PAYLOAD_BYTES && !page.events.is_empty() {
+                page.next = Some(ResumeToken::of(&event));
+                break;
+            }
+            page.events.push(seen);
+        }
+        page
     }
 }

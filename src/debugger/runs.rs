@@ -77,7 +77,20 @@ impl Debugger {
             Ok::<_, Error>(history(records.into_iter().map(|record| visibility.of(record))))
         };
         let (of_left, of_right) = (of_run(left)?, of_run(right)?);
-        Ok(compare((left.clone(), &of_left), (right.clone(), &of_right)))
+        Ok(compare((visibility.run_id(left), &of_left), (visibility.run_id(right), &of_right)))
+    }
+
+    /// The run that a caller means: whoever sees ids masked names them so. A run that is really called so comes first.
+    pub(crate) fn run_named(&self, id: &AgentId, run: RunId, visibility: Visibility) -> RunId {
+        if visibility == Visibility::Whole || !run.as_str().contains("[masked: ") {
+            return run;
+        }
+        let runs = self.with_known(id, |_, state| match state.session.run_view(&run) {
+            Some(_) => Vec::new(),
+            None => state.session.runs(usize::MAX),
+        });
+        let mut runs = runs.unwrap_or_default().into_iter().map(|view| view.run_id);
+        runs.find(|known| visibility.run_id(known) == run).unwrap_or(run)
     }
 
     /// Writes a run to a file, piece by piece; and its place among the few that are written at a time, since what is

@@ -13,8 +13,8 @@ use crate::{
         scan::scan,
     },
     event::{
-        Accepts, Ancestry, Decision, Details, Divergence, Effect, Event, EventType, HoldEnded, Origin, Outcome, Replay,
-        RunContext, RunId, Seq, Span, Timestamp, Verb, check_id,
+        Accepts, Ancestry, Decision, Details, Divergence, Effect, Event, EventType, HoldEnded, MAX_STEP_DAYS, Origin,
+        Outcome, Replay, RunContext, RunId, Seq, Span, Timestamp, Verb, check_id, days_beyond,
     },
     session::{Imported, control},
 };
@@ -79,6 +79,13 @@ struct Said {
     bytes: u64,
     truncated: bool,
 }
+
+/// What some programs put before a text, by its encoding.
+const MARKS: [(&str, &[u8]); 3] = [
+    ("byte order mark of UTF-8 (EF BB BF)", b"\xef\xbb\xbf"),
+    ("byte order mark of UTF-16 (FE FF)", b"\xfe\xff"),
+    ("byte order mark of UTF-16 (FF FE)", b"\xff\xfe"),
+];
 
 type Checked<T> = Result<T, Box<str>>;
 
@@ -172,6 +179,14 @@ impl Reader {
     fn read_line(&mut self, bytes: &[u8]) -> Checked<()> {
         if self.ended {
             return Err("nothing may follow the closing line".into());
+        }
+        if let Some((mark, _)) = MARKS.iter().find(|(_, mark)| self.line == 1 && bytes.starts_with(mark)) {
+            return Err(format!("begins with a {mark}: the file must be UTF-8 without one").into());
+        }
+        // In a string it is escaped, and between tokens it is no space of this format.
+        if let Some(at) = memchr::memchr(b'\r', bytes) {
+            let end = if bytes[at..] == *b"\r\n" { "ends with CRLF" } else { "holds a carriage return" };
+            return Err(format!("{end}, at column {}: lines end with one line feed alone", at + 1).into());
         }
         let line = serde_json::from_slice::<Line<'_>>(bytes).map_err(|error| {
             let text = error.to_string();
@@ -327,6 +342,11 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
         Ok(Divergence { reason, nearest: None, fields: fields.collect::<Result<_, _>>()? })
     });
     let divergence = divergence.transpose()?;
+    if let Some(end) = details.end
+        && let Some(days) = days_beyond(Timestamp(line.start_ts.0), end)
+    {
+        return Err(format!("end_ts is {days} days after start_ts: a step may last {MAX_STEP_DAYS} days").into());
+    }
     let Context { depth, repeats, run_events, run_tokens, run_elapsed_ms } = line.context;
     Ok(Event {
         // The number, the run and the clock of this process are given when it is taken in.

@@ -17,7 +17,7 @@ use crate::{
     },
     event::{Decision, Details, Event, HoldEnded, Seq},
     masking::Visibility,
-    session::RunView,
+    session::{RunView, trace::Repeats},
     store::{Entry, Record},
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Writer {
     visibility: Visibility,
     sha: Sha256,
     part: Part,
+    /// Counted anew where secrets are masked: that two steps are the same would tell that their secrets are.
+    repeats: Option<Repeats>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,8 +86,19 @@ impl Writer {
                 *all = all.saturating_add(*count);
             }
         }
+        if visibility == Visibility::Masked {
+            // What stands in the manifest itself.
+            let original = run.imported.as_ref().map_or(run.run_id.as_str(), |file| &*file.original);
+            visibility.id_in_file(original, &mut counts.masked);
+            if let Some(ancestry) = &run.ancestry {
+                visibility.id_in_file(ancestry.run_id.as_str(), &mut counts.masked);
+            }
+        }
         let part = Part::Manifest;
-        Self { run, records: records.into_iter(), ordinals, counts, visibility, sha: Sha256::new(), part }
+        // What was imported with its secrets masked has the repetitions of what was masked, and so has its file.
+        let is_masked = run.imported.as_ref().is_some_and(|file| file.masked.is_some());
+        let repeats = (visibility == Visibility::Masked && !is_masked).then(Repeats::default);
+        Self { run, records: records.into_iter(), ordinals, counts, visibility, sha: Sha256::new(), part, repeats }
     }
 
     fn line(&mut self, line: &Line<'_>, piece: &mut Vec<u8>) {
@@ -106,14 +119,15 @@ impl Writer {
         let manifest = Manifest {
             format: FORMAT.into(),
             version: VERSION,
-            run_id: imported.as_ref().map_or(run_id.as_str(), |file| &*file.original).into(),
+            run_id: self.visibility.id(imported.as_ref().map_or(run_id.as_str(), |file| &*file.original)),
             events: counts.events,
             decisions: counts.decisions,
             bytes: counts.bytes,
             truncated: counts.truncated,
-            forked_from: ancestry
-                .as_ref()
-                .map(|ancestry| ForkedFrom { run_id: ancestry.run_id.as_str().into(), ordinal: ancestry.ordinal }),
+            forked_from: ancestry.as_ref().map(|ancestry| ForkedFrom {
+                run_id: self.visibility.id(ancestry.run_id.as_str()),
+                ordinal: ancestry.ordinal,
+            }),
             masked: is_masked.then_some(counts.masked),
         };
         self.line(&Line::Manifest(manifest), piece);
@@ -123,7 +137,10 @@ impl Writer {
         match &self.visibility.in_file(record, &mut Masked::new()).entry {
             Entry::Event(event) => {
                 let Some(ordinal) = self.ordinals.get(&event.seq).copied() else { return };
-                if let Some(line) = event_line(event, ordinal) {
+                if let Some(mut line) = event_line(event, ordinal) {
+                    if let Some(repeats) = &mut self.repeats {
+                        line.context.repeats = repeats.of(event);
+                    }
                     self.line(&Line::Event(Box::new(line)), piece);
                 }
             }

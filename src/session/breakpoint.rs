@@ -12,7 +12,13 @@ use super::{
     condition::template::Template,
     condition::{Condition, Sees, facts::Facts},
 };
-use crate::event::{Accepts, Decision, Event, EventType, RunId, Verb};
+use crate::{
+    content::{
+        mask::{self, Masked},
+        payload::Payload,
+    },
+    event::{Accepts, Decision, Event, EventType, RunId, Verb},
+};
 
 /// Breakpoints per agent.
 pub(crate) const MAX_BREAKPOINTS: usize = 100;
@@ -68,12 +74,23 @@ pub(super) struct Hits {
     pub(super) gate: Option<Gate>,
     pub(super) all_stop: bool,
     /// Which of them log, and what.
-    pub(super) logs: Vec<(u64, String)>,
+    pub(super) logs: Vec<(u64, Message)>,
     /// Those that changed by it: counted, failed, switched off.
     pub(super) touched: Vec<Breakpoint>,
     /// Those that were for one stop only.
     pub(super) gone: Vec<u64>,
 }
+
+/// What a breakpoint logs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) text: String,
+    /// What it would say of the event with its secrets masked, where that differs.
+    pub(super) masked: Option<String>,
+}
+
+/// The largest event that is masked for a message, in bytes: the agent waits meanwhile.
+const MAX_MASKED_BYTES: usize = 64 * 1024;
 
 /// One event, whose values are made when the first condition asks.
 pub(crate) struct Subject<'a> {
@@ -89,6 +106,40 @@ impl<'a> Subject<'a> {
         Self { event, sees, facts: OnceCell::new() }
     }
 
+    /// What a template says of the event. What it takes out of its place, away from the key that makes a secret of it,
+    /// nothing could tell from any other text later.
+    fn message(&self, template: &Template) -> Message {
+        let text = template.render(self.facts());
+        let sees = template.sees();
+        let may_hold_secrets = ["data", "metadata", "name", "model", "match_key", "checkpoint_id", "run_id"]
+            .iter()
+            .any(|field| sees.has_field(field));
+        if !may_hold_secrets {
+            return Message { text, masked: None };
+        }
+        let masked = match self.event.bytes() > MAX_MASKED_BYTES {
+            true => template.render_nothing(),
+            false => self.masked().map_or_else(|| text.clone(), |event| template.render(&Facts::seen(&event, sees))),
+        };
+        Message { masked: (masked != text).then_some(masked), text }
+    }
+
+    /// The event with the secrets masked that a message may take from it; nothing where it has none.
+    fn masked(&self) -> Option<Event> {
+        let mut found = Masked::new();
+        let mut event = self.event.clone();
+        let mut payload = |payload: &mut Payload| {
+            if let Some(json) = mask::json(&payload.json, &mut found) {
+                payload.json = json.into();
+            }
+        };
+        payload(&mut event.data);
+        if let Some(metadata) = event.details.as_mut().and_then(|details| details.metadata.as_mut()) {
+            payload(metadata);
+        }
+        (!found.is_empty()).then_some(event)
+    }
+
     pub(super) fn facts(&self) -> &Facts {
         self.facts.get_or_init(|| Facts::seen(self.event, self.sees))
     }
@@ -99,6 +150,16 @@ impl Spec {
     fn sees(&self) -> Sees {
         let condition = self.condition.as_ref().map_or(Sees::default(), |condition| condition.sees);
         condition.and(self.log.as_ref().map_or(Sees::default(), Template::sees))
+    }
+
+    /// Whether its condition counts the repetitions of a step.
+    pub(crate) fn counts_repeats(&self) -> bool {
+        self.condition.as_ref().is_some_and(|condition| condition.sees.has_variable("repeats"))
+    }
+
+    /// Whether a condition that cannot be judged stops a step all the same: a gate lets nothing pass unseen.
+    pub(crate) fn stops_unjudged(&self) -> bool {
+        self.gate && self.log.is_none()
     }
 
     /// Whether the filters let an event through to the condition.
@@ -178,14 +239,14 @@ impl Breakpoint {
         match (hit, &spec.log) {
             (Ok(true), None) => true,
             (Ok(true), Some(template)) => {
-                hits.logs.push((self.id, template.render(subject.facts())));
+                hits.logs.push((self.id, subject.message(template)));
                 false
             }
             (Ok(false), _) => false,
             // What fails stops nothing, but at a gate: what cannot be judged there is for somebody to decide.
-            (Err(problem), log) => {
+            (Err(problem), _) => {
                 self.problem = Some(problem.into());
-                spec.gate && log.is_none()
+                spec.stops_unjudged()
             }
         }
     }

@@ -1,22 +1,24 @@
 //! A Trace: numbering the event, finding its node, and whether it is held.
 
-use std::{hash::BuildHasher, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc, time::Duration};
 
 use foldhash::fast::FixedState;
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
-    breakpoint::{Gate, Hits, Subject, label, stop},
+    breakpoint::{Gate, Hits, Message, Subject, label, stop},
     fork::Verdict,
     hold::decided,
 };
 use crate::{
     content::{
         digest::Digest,
+        mask::LOGGED_MASKED,
         payload::{Encoding, Payload},
     },
     event::{
-        Accepts, Answer, Decision, Effect, Event, EventType, Moment, Origin, Phase, Report, RunContext, Seq, SmallStr,
+        Accepts, Answer, Decision, Effect, Event, EventType, Moment, Origin, Phase, Report, RunContext, RunId, Seq,
+        SmallStr,
     },
 };
 
@@ -223,14 +225,17 @@ impl Session {
             changes.push(Change::Mode { run: Some(event.run_id.clone()), mode: paused, asked: false });
         }
         for (number, (id, message)) in hits.logs.into_iter().enumerate() {
-            changes.push(Change::Recorded(self.log_line(event, id, &message, number as u64 + 1, now)));
+            changes.push(Change::Recorded(self.log_line(event, id, message, number as u64 + 1, now)));
         }
         changes
     }
 
     /// The log event that a breakpoint records, `after` numbers behind the one that it saw.
-    fn log_line(&self, event: &Event, id: u64, message: &str, after: u64, now: Moment) -> Recorded {
-        let data = serde_json::json!({ "message": message, "breakpoint_id": label(id), "seq": event.seq.0 });
+    fn log_line(&self, event: &Event, id: u64, message: Message, after: u64, now: Moment) -> Recorded {
+        let mut data = serde_json::json!({ "message": message.text, "breakpoint_id": label(id), "seq": event.seq.0 });
+        if let Some(masked) = message.masked {
+            data[LOGGED_MASKED] = masked.into();
+        }
         let context = event.context;
         let line = Event {
             seq: Seq(event.seq.0 + after),
@@ -273,6 +278,27 @@ impl Run {
         let held = self.held_for + self.held_since.map_or(Duration::ZERO, |since| now.steady.saturating_sub(since));
         let worked = now.steady.saturating_sub(began).saturating_sub(held);
         u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Counts the repetitions of steps in a record that is not as it was recorded: its secrets are masked.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats {
+    /// For each run, what its last step was like and which in a row.
+    last: HashMap<RunId, (u64, u32)>,
+}
+
+impl Repeats {
+    /// How many times in a row its run opened this step, this one included; 0 for what opens nothing. Events come in
+    /// the order of the record.
+    pub(crate) fn of(&mut self, event: &Event) -> u32 {
+        if event.kind.phase() != Phase::Opens {
+            return 0;
+        }
+        let repeat_key = repeat_key(event.kind, event.name.as_deref(), &event.data);
+        let last = self.last.entry(event.run_id.clone()).or_insert((repeat_key, 0));
+        *last = if last.0 == repeat_key { (repeat_key, last.1.saturating_add(1)) } else { (repeat_key, 1) };
+        last.1
     }
 }
 

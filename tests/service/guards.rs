@@ -275,3 +275,178 @@ async fn who_may_only_look_sees_no_secret_whichever_way_they_look() {
         assert_eq!(seen.contains(SECRET), token == CONTROL, "{seen}");
     }
 }
+
+/// A secret in every place that there is: none of them is shown in any way, and what is masked can still be named.
+#[tokio::test]
+async fn whoever_may_only_look_sees_no_secret_wherever_it_stands() {
+    const SECRET: &str = "sk-pl4nted0123456789";
+    const WORD: &str = "hunter2secret";
+    let server = with_tokens().await;
+    let url = |path: &str| format!("{}/agent/a/debug/{path}", server.url);
+    let text = async |request: RequestBuilder, token: &str| {
+        let response = request.bearer_auth(token).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{text}");
+        text
+    };
+    let breakpoints = [
+        json!({"types": ["log"], "name": SECRET, "unattended": "hold", "log_message": "logged {event.data.password} {event.name}",
+            "condition": format!("event.data.password == '{WORD}'")}),
+        json!({"types": ["tool_call"], "unattended": "hold", "run_id": SECRET, "condition": format!("'{WORD}' == event.data.password")}),
+    ];
+    for breakpoint in &breakpoints {
+        text(server.http.post(url("breakpoints")).json(breakpoint), CONTROL).await;
+    }
+    let data = json!({"password": WORD, "arguments": json!({"password": WORD}).to_string(), "headers": [["Authorization", WORD]],
+        "pair": {"name": "X-Api-Key", "value": WORD}, "text": format!("DB_PASSWORD={WORD}"), SECRET: 1});
+    let step = |kind: &str| {
+        json!({"type": kind, "run_id": SECRET, "node_id": SECRET, "parent_id": format!("{SECRET}-up"), "name": SECRET,
+            "model": SECRET, "match_key": SECRET, "checkpoint_id": SECRET, "metadata": {"cookie": WORD}, "data": data})
+    };
+    let trace = |body| server.http.post(url("trace")).json(&body);
+    text(trace(step("log")), INGEST).await;
+    text(trace(step("prompt")), INGEST).await;
+    let held = tokio::spawn(trace(step("tool_call")).bearer_auth(INGEST).send());
+    let status = soon("the step is held", async {
+        loop {
+            let status = text(server.http.get(url("status")), VIEW).await;
+            if status.contains("\"seq\":4") {
+                return status;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let run = status["runs"][0]["run_id"].as_str().unwrap().to_owned();
+    assert!(run.starts_with("[masked: api_key ") && status["held"][0]["run_id"] == json!(run), "{status}");
+    let named = |path: &str, query: &[(&str, &str)]| server.http.get(url(path)).query(query);
+    let stream = async |token: &str| {
+        let request = named("events", &[("mode", "observe"), ("run_id", &run)]).bearer_auth(token);
+        let mut stream = request.send().await.unwrap();
+        let mut seen = String::new();
+        while !seen.contains("event: state") || !seen.contains("\"seq\":4") {
+            let piece = soon("the record comes", stream.chunk()).await.unwrap().expect("the stream goes on");
+            seen.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        seen
+    };
+    let mut request = tonic::Request::new(proto::EventsRequest {
+        agent_id: "a".into(),
+        run_id: Some(run.clone()),
+        mode: proto::Mode::Observe.into(),
+        ..Default::default()
+    });
+    request.metadata_mut().insert("authorization", MetadataValue::try_from(format!("Bearer {VIEW}")).unwrap());
+    let mut frames = server.grpc().await.events(request).await.unwrap().into_inner();
+    let mut over_grpc = String::new();
+    while !over_grpc.contains("State(") || !over_grpc.contains("seq: 4") {
+        over_grpc.push_str(&format!("{:?}", soon("the record comes", frames.message()).await.unwrap()));
+    }
+    let ways = [
+        status.to_string(),
+        text(server.http.get(url("trace")), VIEW).await,
+        text(named("trace", &[("run_id", &run)]), VIEW).await,
+        text(named("compare", &[("left", &run), ("right", &run)]), VIEW).await,
+        text(named("export", &[("run_id", &run)]), VIEW).await,
+        text(server.http.get(url("breakpoints")), VIEW).await,
+        text(server.http.get(format!("{}/agents", server.url)), VIEW).await,
+        stream(VIEW).await,
+        over_grpc,
+        text(named("export", &[("run_id", SECRET), ("mask", "true")]), CONTROL).await,
+    ];
+    for seen in &ways {
+        assert!(!seen.contains("pl4nted") && !seen.contains(WORD), "{seen}");
+    }
+    for named in [1, 2, 7, 8] {
+        assert!(ways[named].contains("logged [masked: password]"), "{}", ways[named]);
+    }
+    let whole = text(server.http.get(url("trace")), CONTROL).await;
+    assert!(whole.contains(&format!("logged {WORD} {SECRET}")), "{whole}");
+    // No condition and no filter tells what is masked.
+    for (breakpoint, expected) in [
+        (json!({"name": "sk-pl*"}), 0),
+        (json!({"condition": format!("event.name == '{SECRET}' || event.run_id == '{SECRET}'")}), 0),
+        (json!({"condition": "event.data.password.startsWith('hunter')"}), 0),
+        (json!({"run_id": run}), 3),
+    ] {
+        let tested = test(&server, &breakpoint).await;
+        assert_eq!(tested["matched"], json!(expected), "{breakpoint}: {tested}");
+    }
+    held.abort();
+}
+
+async fn test(server: &TestServer, breakpoint: &serde_json::Value) -> serde_json::Value {
+    let url = format!("{}/agent/a/debug/breakpoints/test", server.url);
+    server.answer(server.http.post(url).json(breakpoint).bearer_auth(VIEW)).await.1
+}
+
+#[tokio::test]
+async fn repetitions_do_not_tell_whether_two_secrets_are_the_same() {
+    let server = with_tokens().await;
+    let trace = |password: &str| {
+        let body = json!({"type": "tool_call", "data": {"password": password}});
+        server.http.post(format!("{}/agent/a/debug/trace", server.url)).json(&body).bearer_auth(INGEST)
+    };
+    for password in ["hunter2", "guess", "hunter2", "hunter2"] {
+        assert_eq!(status_of(trace(password)).await, StatusCode::OK);
+    }
+    // To a caller that sees them masked, all four are the same.
+    for (condition, expected) in
+        [("repeats == 2", json!([2])), ("repeats == 1", json!([1])), ("repeats == 4", json!([4]))]
+    {
+        assert_eq!(test(&server, &json!({"condition": condition})).await["seqs"], expected, "{condition}");
+    }
+    let url = format!("{}/agent/a/debug/export", server.url);
+    let exported = server.http.get(url).bearer_auth(VIEW).send().await.unwrap().text().await.unwrap();
+    for count in 1..=4 {
+        assert!(exported.contains(&format!("\"repeats\":{count},")), "{exported}");
+    }
+}
+
+#[tokio::test]
+async fn a_back_test_says_what_it_could_not_judge() {
+    let server = with_tokens().await;
+    let url = |path: &str| format!("{}/agent/a/debug/{path}", server.url);
+    let half = r#"{"type":"tool_call","data":{"n":3,"t":"\ud83d"}}"#;
+    assert_eq!(status_of(server.http.post(url("trace")).body(half).bearer_auth(INGEST)).await, StatusCode::OK);
+    let tested = test(&server, &json!({"condition": "event.data.n == 3"})).await;
+    assert_eq!((&tested["matched"], &tested["unjudged"]), (&json!(0), &json!(1)), "{tested}");
+    assert!(tested["problem"].as_str().unwrap().contains("surrogate"), "{tested}");
+    // A gate would have held it: what cannot be judged does not pass unseen.
+    let gate = test(&server, &json!({"condition": "event.data.n == 3", "unattended": "hold"})).await;
+    assert_eq!((&gate["matched"], &gate["unjudged"]), (&json!(1), &json!(1)), "{gate}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused_with_its_field_and_place() {
+    let server = TestServer::start().await;
+    for (body, said) in [
+        ("{\"type\":\"log\",\n\"data\":{\"x\":NaN}}", &["Invalid JSON body: NaN at line 2 column 13"][..]),
+        ("{\"type\":\"log\",\"data\":{\"x\":-Infinity}}", &["Invalid JSON body: Infinity at line 1 column"]),
+        ("\u{feff}{\"type\":\"log\"}", &["byte order mark"]),
+        ("{\"type\":", &["Invalid JSON body"]),
+        ("{\"type\":\"log\",\"start_ts\":-1,\"end_ts\":9100000000}", &["end_ts", "days", "366"]),
+        ("{\"type\":\"log\",\"end_ts\":9100000000}", &["end_ts", "ahead", "366"]),
+        ("{\"type\":\"log\",\"start_ts\":-1,\"end_ts\":1700000000}", &["end_ts", "19675 days after start_ts", "366"]),
+    ] {
+        let (status, answer) = server.try_post("a", "trace", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+        let error = answer["error"].as_str().unwrap();
+        assert!(said.iter().all(|said| error.contains(said)), "{answer}");
+        assert_eq!(answer["line"].is_u64() && answer["column"].is_u64(), !error.contains("end_ts"), "{answer}");
+    }
+    let file = server.http.get(format!("{}/agent/b/debug/export", server.url));
+    server.log("b", json!({"n": 1})).await;
+    let file = file.send().await.unwrap().text().await.unwrap();
+    for (file, said) in [
+        (format!("\u{feff}{file}"), "line 1: begins with a byte order mark of UTF-8"),
+        (file.replace('\n', "\r\n"), "line 1: ends with CRLF"),
+        (file.replacen("}\n", "}\r\n", 2).replacen("}\r\n", "}\n", 1), "line 2: ends with CRLF"),
+    ] {
+        let (status, answer) = server.try_post("c", "import", file).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(answer["error"].as_str().unwrap().starts_with(said), "{answer}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::{
     debugger::breakpoints::Tested,
     error::Error,
     event::check_id,
+    masking::Visibility,
     proto,
     session::{
         breakpoint::{Breakpoint, Spec, label},
@@ -80,7 +81,7 @@ pub(crate) fn merged(now: &Breakpoint, change: proto::Breakpoint, fields: &[Stri
     if fields.is_empty() {
         return spec(Some(change));
     }
-    let mut merged = breakpoint(now);
+    let mut merged = breakpoint(now, Visibility::Whole);
     for field in fields {
         match field.as_str() {
             "types" => merged.types.clone_from(&change.types),
@@ -102,19 +103,23 @@ pub(crate) fn merged(now: &Breakpoint, change: proto::Breakpoint, fields: &[Stri
 }
 
 /// A breakpoint as it is now.
-pub(crate) fn breakpoint(breakpoint: &Breakpoint) -> proto::Breakpoint {
+pub(crate) fn breakpoint(breakpoint: &Breakpoint, visibility: Visibility) -> proto::Breakpoint {
     let spec = &breakpoint.spec;
     let source = |condition: &Option<Condition>| {
-        condition.as_ref().map_or_else(String::new, |condition| condition.source.to_string())
+        condition.as_ref().map_or_else(String::new, |condition| visibility.expression(&condition.source).into_owned())
     };
     proto::Breakpoint {
         id: label(breakpoint.id),
         types: spec.types.iter().map(|kind| names::event_type(*kind).into()).collect(),
-        name: spec.name.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned()),
-        run_id: spec.run.as_ref().map(|run| run.as_str().to_owned()),
+        name: spec.name.as_ref().map_or_else(String::new, |glob| visibility.text(glob.as_str()).into_owned()),
+        run_id: spec.run.as_ref().map(|run| visibility.id(run.as_str()).into_owned()),
         condition: source(&spec.condition),
         hit_condition: source(&spec.hit_condition),
-        log_message: spec.log.as_ref().map_or_else(String::new, |log| log.source.to_string()),
+        log_message: match &spec.log {
+            None => String::new(),
+            Some(log) if visibility == Visibility::Whole => log.source.to_string(),
+            Some(log) => log.rewritten(|text| visibility.text(text), |expression| visibility.expression(expression)),
+        },
         once: spec.once,
         enabled: Some(breakpoint.enabled),
         all_stop: spec.all_stop,
@@ -122,10 +127,16 @@ pub(crate) fn breakpoint(breakpoint: &Breakpoint) -> proto::Breakpoint {
         timeout: spec.timeout.map(to_duration),
         on_timeout: if spec.proceeds { proto::OnTimeout::Proceed } else { proto::OnTimeout::Fail }.into(),
         hits: breakpoint.hits,
-        problem: breakpoint.problem.as_deref().unwrap_or_default().to_owned(),
+        problem: visibility.text(breakpoint.problem.as_deref().unwrap_or_default()).into_owned(),
     }
 }
 
 pub(crate) fn tested(tested: Tested) -> proto::TestBreakpointResponse {
-    proto::TestBreakpointResponse { matched: tested.matched, examined: tested.examined, seqs: names::seqs(tested.seqs) }
+    proto::TestBreakpointResponse {
+        matched: tested.matched,
+        examined: tested.examined,
+        seqs: names::seqs(tested.seqs),
+        unjudged: tested.unjudged,
+        problem: tested.problem.unwrap_or_default(),
+    }
 }

@@ -60,8 +60,8 @@ pub(crate) fn grpc(frame: &Frame, visibility: Visibility) -> EncodedFrames {
             EncodedFrames { own: None, shared: shared.clone() }
         }
         Frame::State(snapshot, token) => {
-            let shared = snapshot.encoded(Wire::Grpc, Visibility::Whole, |snapshot| {
-                encode(WireFrame::State(response::state(snapshot)), String::new())
+            let shared = snapshot.encoded(Wire::Grpc, visibility, |snapshot| {
+                encode(WireFrame::State(response::state(snapshot, visibility)), String::new())
             });
             EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }.into()
         }
@@ -90,8 +90,8 @@ pub(crate) fn sse(frame: &Frame, visibility: Visibility) -> Bytes {
             })
             .clone(),
         Frame::State(snapshot, _) => snapshot
-            .encoded(Wire::Sse, Visibility::Whole, |snapshot| {
-                lines(Some("state"), None, &shape::state(response::state(snapshot)))
+            .encoded(Wire::Sse, visibility, |snapshot| {
+                lines(Some("state"), None, &shape::state(response::state(snapshot, visibility)))
             })
             .clone(),
         Frame::Position(at, _) => lines(None, None, &shape::Mark::Position { pos: at.position, total: at.total }),
@@ -110,7 +110,7 @@ fn grpc_record(record: &Record, visibility: Visibility, into: &mut Vec<u8>) {
     let frame = match &record.entry {
         Entry::Event(event) => WireFrame::Event(response::event(event)),
         Entry::HoldEnded(ended) => WireFrame::Decision(response::decision_made(ended)),
-        Entry::Forked(forked) => WireFrame::Forked(run::forked(forked)),
+        Entry::Forked(forked) => WireFrame::Forked(run::forked(forked, visibility)),
     };
     let message = proto::EventsResponse { frame: Some(frame), resume_token: ResumeToken::of(record).text() };
     // An event is at most as large as a message may be, which is far below what four bytes count.
@@ -129,7 +129,7 @@ fn sse_record(record: &Record, visibility: Visibility, into: &mut Vec<u8>) {
         }
         Entry::HoldEnded(ended) => write_lines(into, Some("decision"), Some(&token), &json::decision_made(ended)),
         Entry::Forked(forked) => {
-            write_lines(into, Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked)));
+            write_lines(into, Some("forked"), Some(&token), &shape::run::run_forked(run::forked(forked, visibility)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Requests: from the wire into the domain. Every error names the field.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost_types::Struct;
 
@@ -15,7 +15,10 @@ use crate::{
         scan::Hints,
     },
     error::Error,
-    event::{Accepts, AgentId, Decision, Details, Effect, EventType, Report, RunId, Seq, SmallStr, Verb, check_id},
+    event::{
+        Accepts, AgentId, Decision, Details, Effect, EventType, MAX_STEP_DAYS, Report, RunId, Seq, SmallStr, Verb,
+        check_id, days_beyond,
+    },
     masking::Visibility,
     proto::{self, release_request::Action, trace_request},
     session::{Role, control::Granularity},
@@ -74,6 +77,7 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
         metadata,
         match_key: text("match_key", request.match_key)?,
     };
+    plausible(["start_time", "end_time"], [time("start_time", request.start_time)?, details.end])?;
     let report = Report {
         run_id: RunId::parse(&request.run_id).map_err(|problem| Error::invalid("run_id", problem))?,
         kind,
@@ -265,6 +269,28 @@ fn may_hold(number: i32) -> Result<bool, Error> {
 fn time(field: &'static str, time: Option<prost_types::Timestamp>) -> Result<Option<crate::event::Timestamp>, Error> {
     let parse = |time| from_timestamp(&time).ok_or_else(|| Error::invalid(field, "must lie between 1677 and 2262"));
     time.map(parse).transpose()
+}
+
+/// Refuses times that cannot be meant: a step that lasts for years, or that is still years ahead.
+pub(crate) fn plausible(fields: [&'static str; 2], times: [Option<crate::event::Timestamp>; 2]) -> Result<(), Error> {
+    if times.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = crate::event::Timestamp(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    for (field, time) in fields.into_iter().zip(times) {
+        if let Some(days) = time.and_then(|time| days_beyond(now, time)) {
+            let problem = format!("is {days} days ahead of this server's clock: at most {MAX_STEP_DAYS} are expected");
+            return Err(Error::invalid(field, problem));
+        }
+    }
+    if let [Some(start), Some(end)] = times
+        && let Some(days) = days_beyond(start, end)
+    {
+        let problem = format!("is {days} days after {}: at most {MAX_STEP_DAYS} are expected", fields[0]);
+        return Err(Error::invalid(fields[1], problem));
+    }
+    Ok(())
 }
 
 fn span(field: &'static str, span: Option<prost_types::Duration>) -> Result<Option<crate::event::Span>, Error> {

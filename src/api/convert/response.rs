@@ -13,6 +13,7 @@ use crate::{
     content::payload::{Encoding, Payload},
     debugger::{Moved, Page},
     event::{self, AgentId, Answer, HoldEnded, Origin},
+    masking::Visibility,
     proto,
     session::{HoldReason, Position, RunView, breakpoint::label},
     store::{Entry, Record},
@@ -44,7 +45,7 @@ pub(crate) fn resume(moved: Moved) -> proto::ContinueResponse {
     proto::ContinueResponse { position, total, released: seqs(moved.released) }
 }
 
-pub(crate) fn status(agent: &AgentId, status: Status) -> proto::StatusResponse {
+pub(crate) fn status(agent: &AgentId, status: Status, visibility: Visibility) -> proto::StatusResponse {
     proto::StatusResponse {
         agent_id: agent.as_str().to_owned(),
         total_events: status.at.total,
@@ -53,12 +54,12 @@ pub(crate) fn status(agent: &AgentId, status: Status) -> proto::StatusResponse {
         mode: run_mode(status.snapshot.mode.as_ref()).into(),
         debuggers: status.snapshot.debuggers,
         observers: status.snapshot.observers,
-        held: status.snapshot.held.iter().map(held).collect(),
+        held: status.snapshot.held.iter().map(|view| held(view, visibility)).collect(),
         first_seq: status.bounds.map_or(0, |(first, _)| first.0),
         last_seq: status.bounds.map_or(0, |(_, last)| last.0),
         dropped_events: status.dropped,
         epoch: string(status.epoch.as_deref()),
-        runs: status.runs.into_iter().map(run).collect(),
+        runs: status.runs.into_iter().map(|view| run(view, visibility)).collect(),
     }
 }
 
@@ -91,10 +92,10 @@ pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
     }
 }
 
-pub(crate) fn state(snapshot: &Snapshot) -> proto::State {
+pub(crate) fn state(snapshot: &Snapshot, visibility: Visibility) -> proto::State {
     proto::State {
         mode: run_mode(snapshot.mode.as_ref()).into(),
-        held: snapshot.held.iter().map(held).collect(),
+        held: snapshot.held.iter().map(|view| held(view, visibility)).collect(),
         debuggers: snapshot.debuggers,
         observers: snapshot.observers,
         breakpoint_revision: snapshot.breakpoint_revision,
@@ -193,12 +194,12 @@ fn form<T>(
     }
 }
 
-fn held(view: &HeldView) -> proto::Held {
+fn held(view: &HeldView, visibility: Visibility) -> proto::Held {
     proto::Held {
         seq: view.event.seq.0,
-        run_id: view.event.run_id.as_str().to_owned(),
+        run_id: visibility.id(view.event.run_id.as_str()).into_owned(),
         r#type: event_type(view.event.kind).into(),
-        name: string(view.event.name.as_deref()),
+        name: visibility.text(view.event.name.as_deref().unwrap_or_default()).into_owned(),
         held_for: Some(to_duration(view.held_for)),
         reason: match view.reason {
             HoldReason::Step => proto::HoldReason::Step,
@@ -215,14 +216,14 @@ fn held(view: &HeldView) -> proto::Held {
     }
 }
 
-fn run(run: RunView) -> proto::Run {
+fn run(run: RunView, visibility: Visibility) -> proto::Run {
     proto::Run {
-        run_id: run.run_id.as_str().to_owned(),
+        run_id: visibility.id(run.run_id.as_str()).into_owned(),
         mode: run_mode(run.mode.as_ref()).into(),
         finished: run.finished,
         events: run.events,
         held: run.held,
-        forked_from: run.ancestry.as_ref().map(lineage),
+        forked_from: run.ancestry.as_ref().map(|ancestry| lineage(ancestry, visibility)),
         imported: run.imported.is_some(),
         masked: run.imported.is_some_and(|file| file.masked.is_some()),
     }

@@ -1,7 +1,7 @@
 //! Whole runs on the wire: forks and their plans, comparisons, imports.
 
 use super::{
-    names::{effect, seqs, string},
+    names::{effect, seqs},
     request::{Data, model, payload, run_id, seq},
     to_duration, to_timestamp,
 };
@@ -11,6 +11,7 @@ use crate::{
     debugger::runs::Taken,
     error::Error,
     event::{Ancestry, Divergence, RunId},
+    masking::Visibility,
     proto,
     session::{
         Forked,
@@ -76,7 +77,7 @@ pub(crate) fn run(field: &'static str, text: &str) -> Result<RunId, Error> {
     RunId::parse(text).map_err(|problem| Error::invalid(field, problem))
 }
 
-pub(crate) fn plan(plan: &Plan) -> proto::ForkPlan {
+pub(crate) fn plan(plan: &Plan, visibility: Visibility) -> proto::ForkPlan {
     let summary = &plan.summary;
     let calls = summary.live_calls.iter().map(|(kind, policy, count)| proto::LiveCalls {
         effect: effect(*kind).into(),
@@ -93,26 +94,26 @@ pub(crate) fn plan(plan: &Plan) -> proto::ForkPlan {
         entered: summary.entered,
         live_prompts: summary.live_prompts,
         live_calls: calls.collect(),
-        model: string(summary.model.as_deref()),
+        model: visibility.text(summary.model.as_deref().unwrap_or_default()).into_owned(),
         truncated: summary.truncated,
-        summary: summary.sentence(),
+        summary: visibility.text(&summary.sentence()).into_owned(),
     }
 }
 
-pub(crate) fn lineage(ancestry: &Ancestry) -> proto::Lineage {
+pub(crate) fn lineage(ancestry: &Ancestry, visibility: Visibility) -> proto::Lineage {
     proto::Lineage {
-        run_id: ancestry.run_id.as_str().to_owned(),
+        run_id: visibility.id(ancestry.run_id.as_str()).into_owned(),
         seq: ancestry.seq.map_or(0, |seq| seq.0),
         ordinal: ancestry.ordinal,
     }
 }
 
-pub(crate) fn forked(forked: &Forked) -> proto::RunForked {
+pub(crate) fn forked(forked: &Forked, visibility: Visibility) -> proto::RunForked {
     proto::RunForked {
-        run_id: forked.run_id.as_str().to_owned(),
-        forked_from: Some(lineage(&forked.ancestry)),
-        plan: Some(plan(&forked.plan)),
-        actor: forked.actor.to_string(),
+        run_id: visibility.id(forked.run_id.as_str()).into_owned(),
+        forked_from: Some(lineage(&forked.ancestry, visibility)),
+        plan: Some(plan(&forked.plan, visibility)),
+        actor: visibility.text(&forked.actor).into_owned(),
         time: Some(to_timestamp(forked.at)),
     }
 }

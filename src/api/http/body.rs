@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{MAX_BODY_BYTES, error::Failure};
 use crate::{
-    api::convert::{duration_from_ms, timestamp_from_seconds},
+    api::convert::{duration_from_ms, from_timestamp, request::plausible, timestamp_from_seconds},
     proto::{self, name::Named, trace_request},
 };
 
@@ -90,6 +90,9 @@ impl Trace<'_> {
             .iter()
             .map(|verb| named::<proto::Verb>("accepts", Some(verb), "must list edit, fulfil, fail or abort"));
         let text = |text: Option<String>| text.unwrap_or_default();
+        let (start, end) = (time("start_ts", self.start_ts)?, time("end_ts", self.end_ts)?);
+        let times = [&start, &end].map(|time| time.as_ref().and_then(from_timestamp));
+        plausible(["start_ts", "end_ts"], times).map_err(|problem| Failure::invalid(problem.to_string()))?;
         Ok(proto::TraceRequest {
             agent_id,
             run_id: text(self.run_id),
@@ -98,8 +101,8 @@ impl Trace<'_> {
             node_id: text(self.node_id),
             parent_id: text(self.parent_id),
             name: text(self.name),
-            start_time: time("start_ts", self.start_ts)?,
-            end_time: time("end_ts", self.end_ts)?,
+            start_time: start,
+            end_time: end,
             duration: span("duration_ms", self.duration_ms)?,
             token_count: self.token_count,
             input_tokens: self.input_tokens,
@@ -405,7 +408,7 @@ async fn collect(mut body: impl Unread) -> Result<Bytes, Failure> {
 
 /// Reads a body. JSON that is none is "Invalid JSON body"; anything else that is wrong names its field.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
-    let not_json = || Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", "Invalid JSON body");
+    let not_json = || no_json(bytes);
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         let other = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
         return Err(if other { Failure::invalid("body must be a JSON object") } else { not_json() });
@@ -426,6 +429,27 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure
         "." => problem,
         field => format!("{field}: {problem}"),
     }))
+}
+
+/// Why and where a body is no JSON. The documented words come first; what other programs write and JSON does not have
+/// is named.
+fn no_json(bytes: &[u8]) -> Failure {
+    let failure = |error: &str| Failure::new(StatusCode::BAD_REQUEST, "INVALID_JSON", error);
+    const WORDS: &str = "Invalid JSON body";
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return failure(&format!("{WORDS}: it begins with a byte order mark (EF BB BF), at line 1 column 1")).at(1, 1);
+    }
+    // Only what is refused is read once more, to find the place.
+    let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) else { return failure(WORDS) };
+    let (line, column) = (error.line(), error.column());
+    let text = bytes.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    // The place is that of the sign that is wrong: the first of the word, or the one behind its minus.
+    let rest = text.get(column.saturating_sub(1)..).unwrap_or_default();
+    match ["NaN", "Infinity"].into_iter().find(|word| rest.starts_with(word.as_bytes())) {
+        Some(word) => failure(&format!("{WORDS}: {word} at line {line} column {column} is no number of JSON")),
+        None => failure(WORDS),
+    }
+    .at(line, column)
 }
 
 /// Reads a body that may be left out.

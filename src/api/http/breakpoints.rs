@@ -31,6 +31,16 @@ pub(crate) struct Tested {
     examined: u64,
     /// The newest 1,000, oldest first.
     seqs: Vec<u64>,
+    /// Events that it could not judge, as it could not have live; left out where there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    unjudged: u64,
+    /// Why it could not judge the newest of them.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    problem: String,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Makes a breakpoint.
@@ -95,5 +105,6 @@ pub(crate) async fn test(
     let (breakpoint, _) = read::<body::Breakpoint>(&bytes)?.into_parts()?;
     let message = proto::TestBreakpointRequest { agent_id, breakpoint: Some(breakpoint) };
     let tested = service.test_breakpoint(caller, message).await?;
-    Ok(Json(Tested { matched: tested.matched, examined: tested.examined, seqs: tested.seqs }))
+    let proto::TestBreakpointResponse { matched, examined, seqs, unjudged, problem } = tested;
+    Ok(Json(Tested { matched, examined, seqs, unjudged, problem }))
 }

@@ -18,6 +18,8 @@ use crate::error::Error;
 pub(crate) struct Failure {
     status: StatusCode,
     error: String,
+    /// The line and the column of a body that is no JSON.
+    place: Option<(usize, usize)>,
     /// A constant that programs may match on.
     reason: String,
 }
@@ -36,11 +38,22 @@ pub(crate) struct ErrorBody {
     detail: String,
     /// A constant that programs may match on.
     reason: String,
+    /// Where a body stops to be JSON, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// In that line, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
 }
 
 impl Failure {
     pub(crate) fn new(status: StatusCode, reason: &str, error: impl Into<String>) -> Self {
-        Self { status, error: error.into(), reason: reason.into() }
+        Self { status, error: error.into(), place: None, reason: reason.into() }
+    }
+
+    /// The same, with its place in the body.
+    pub(crate) fn at(self, line: usize, column: usize) -> Self {
+        Self { place: Some((line, column)), ..self }
     }
 
     pub(crate) fn invalid(error: impl Into<String>) -> Self {
@@ -116,6 +129,8 @@ pub(crate) async fn render(response: Response, wants_problem: bool) -> Response 
         status: failure.status.as_u16(),
         detail: failure.error,
         reason: failure.reason,
+        line: failure.place.map(|(line, _)| line),
+        column: failure.place.map(|(_, column)| column),
     };
     let kind = if wants_problem { "application/problem+json" } else { "application/json" };
     // What the layers below said of the answer (challenges, allowed methods, security headers) stays.

@@ -1,5 +1,7 @@
 //! Messages of breakpoints that log: text with `{CEL}` in it.
 
+use std::borrow::Cow;
+
 use cel::Value;
 
 use super::{Condition, MAX_SOURCE_BYTES, Sees, facts::Facts};
@@ -52,6 +54,35 @@ impl Template {
             true => Err(format!("may hold {MAX_EXPRESSIONS} expressions")),
             false => Ok(Self { source: source.into(), parts }),
         }
+    }
+
+    /// The message as it was written, its expressions and what stands between them each put through a function.
+    pub(crate) fn rewritten<'a>(
+        &'a self,
+        text: impl Fn(&'a str) -> Cow<'a, str>,
+        expression: impl Fn(&'a str) -> Cow<'a, str>,
+    ) -> String {
+        let mut written = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(part) => written.push_str(&text(part).replace('{', "{{").replace('}', "}}")),
+                Part::Expression(part) => {
+                    written.push('{');
+                    written.push_str(&expression(&part.source));
+                    written.push('}');
+                }
+            }
+        }
+        written
+    }
+
+    /// The message without anything of the event in it.
+    pub(in crate::session) fn render_nothing(&self) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text,
+            Part::Expression(_) => "[masked: log_point]",
+        });
+        parts.collect()
     }
 
     /// What its expressions look at.
