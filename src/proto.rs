@@ -1,14 +1,12 @@
-//! The generated contract, and the one message that the server sends ready-made.
-//!
-//! The client side is public: a program in Rust reports to a debugger with
-//! [`debugger_service_client::DebuggerServiceClient`].
+//! The contract: the messages and the client of `agent-debugger-client`, the server half over them, and the one message
+//! that the server sends ready-made.
 
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from the proto, which documents it")]
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::{DecodeError, encoding};
 
-tonic::include_proto!("agent_debugger.v1");
+pub use agent_debugger_client::proto::*;
 
 pub(crate) mod name;
 

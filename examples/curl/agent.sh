@@ -53,7 +53,7 @@ traced() {
     fail) failed "$message" ;;
     fulfil) output=${data:-\{\}} ;;
     edit) "$work" "${data:-$input}" ;;
-    *) "$work" "$input" ;;
+    proceed) "$work" "$input" ;;
   esac
   if [[ $output == '{"error":'* ]]; then
     step error "$output" '["abort"]' "$name" "$node"

@@ -188,7 +188,8 @@ func run(debugger *Debugger, tools map[string]func(Input) (Result, error)) (Repl
 			return tool(input)
 		})
 		var aborted *Aborted
-		if errors.As(err, &aborted) {
+		var refused *Refused
+		if errors.As(err, &aborted) || errors.As(err, &refused) {
 			return Reply{}, err
 		}
 		if err != nil {
@@ -224,7 +225,7 @@ func main() {
 	}
 	if !debugger.Ended {
 		// The run did not get as far as an answer. Its last event says that it is over; an aborted run answers
-		// every later step with that abort again, which is no news.
+		// every later step with that abort again, which is no news, and what is over cannot be stopped.
 		_, _ = debugger.Step("log", result, nil, Fields{"run_end": true, "hold": "HOLD_POLICY_NEVER"})
 	}
 	check(json.NewEncoder(os.Stdout).Encode(result))

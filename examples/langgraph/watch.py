@@ -12,6 +12,8 @@ def main():
         result = {"status": "done", "answer": ask(callbacks=[DebuggerCallback("langgraph-example")])}
     except Aborted as abort:
         result = {"status": "aborted", "reason": str(abort)}
+    except Exception as error:
+        result = {"status": "failed", "error": str(error)}
     print(json.dumps(result))
 
 

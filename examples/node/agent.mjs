@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sqlite from "node-sqlite3-wasm";
-import { Aborted, Debugger } from "./debugger.mjs";
+import { Aborted, Debugger, Refused } from "./debugger.mjs";
 
 const REPOSITORY = new URL("../../", import.meta.url);
 const QUESTION = "Who is on call for this project?";
@@ -78,17 +78,18 @@ let result;
 try {
   result = await run(debug, tools);
 } catch (error) {
-  if (!(error instanceof Aborted)) throw error;
-  result = { status: "aborted", reason: error.message };
+  if (error instanceof Aborted) result = { status: "aborted", reason: error.message };
+  else if (error instanceof Refused) result = { status: "failed", error: error.message };
+  else throw error;
 } finally {
   database.close();
   await rm(folder, { recursive: true });
 }
 if (!debug.ended) {
   // The run did not get as far as an answer. Its last event says that it is over; every later step of an aborted
-  // run is answered with that abort again.
+  // run is answered with that abort again, and what is over cannot be stopped.
   await debug.step("log", result, { run_end: true, hold: "HOLD_POLICY_NEVER" }).catch((error) => {
-    if (!(error instanceof Aborted)) throw error;
+    if (!(error instanceof Aborted || error instanceof Refused)) throw error;
   });
 }
 debug.close();

@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from debugger import Aborted, Debugger
+from debugger import Aborted, Debugger, Refused
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUESTION = "Who is on call for this project?"
@@ -119,12 +119,14 @@ def work(run_id=None):
             result = run(debugger, tools)
         except Aborted as abort:
             result = {"status": "aborted", "reason": str(abort)}
+        except Refused as refusal:
+            result = {"status": "failed", "error": str(refusal)}
     if not debugger.ended:
         # The run did not get as far as an answer. Its last event says that it is over.
         try:
             debugger.step("log", result, run_end=True, hold="HOLD_POLICY_NEVER")
-        except Aborted:
-            pass  # Every later step of an aborted run is answered so.
+        except (Aborted, Refused):
+            pass  # Every later step of an aborted run is answered so; what is over cannot be stopped.
     return result
 
 

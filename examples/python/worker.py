@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from agent import work
-from debugger import Debugger, pb
+from debugger import Absent, Away, Debugger, pb, trouble_of
 
 # Runs at a time: each may be held for as long as somebody looks at it. Further ones wait for their turn.
 AT_ONCE = 8
@@ -31,6 +31,8 @@ def forks(debugger):
                 # After a break the stream goes on behind the last frame that was dealt with.
                 resume_token = frame.resume_token
         except grpc.RpcError as error:
+            if not isinstance(trouble_of(error), (Absent, Away)):
+                sys.exit(f"the debugger refuses this worker: {error.details()}")  # and would again
             print(f"waiting for the debugger: {error.details()}", file=sys.stderr)
             time.sleep(RETRY)
 

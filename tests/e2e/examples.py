@@ -57,7 +57,7 @@ COUNTING = dict(
 )
 CONTRACT = "proto/agent_debugger/v1/debugger.proto"
 
-RUST = Example("rust", "grpc", tool="count_lines", edited={"path": CONTRACT, "start": "package "}, **COUNTING)
+RUST = Example("rust", "grpc", tool="count_lines", edited={"path": CONTRACT, "start": "package "}, last=("log",), **COUNTING)
 PYTHON = Example("python", "grpc", **ON_CALL)
 NODE = Example("node", "grpc", **ON_CALL)
 GO = Example("go", "grpc", **ON_CALL)
@@ -76,10 +76,13 @@ OBEDIENT = [RUST, PYTHON, NODE, GO, CURL, LANGGRAPH]
 
 
 @cache
-def go_agent():
+def go_program(name, main=None):
+    """The Go example, or its helper under another main file."""
     # Built rather than run with `go run`, which would leave the agent behind when a test ends it.
-    binary = REPOSITORY / "target/e2e-bin/go-agent"
-    subprocess.run([tool("go"), "build", "-o", binary, "."], cwd=EXAMPLES / "go", check=True)
+    binary = REPOSITORY / "target/e2e-bin" / name
+    overlay = binary.with_suffix(".json")
+    overlay.write_text(json.dumps({"Replace": {str(EXAMPLES / "go/main.go"): str(main)} if main else {}}))
+    subprocess.run([tool("go"), "build", "-overlay", overlay, "-o", binary, "."], cwd=EXAMPLES / "go", check=True)
     return binary
 
 
@@ -98,7 +101,7 @@ def command(example):
                 missing("examples/node/node_modules", "npm ci")
             return [tool("node"), "agent.mjs"], EXAMPLES / "node"
         case "go":
-            return [go_agent()], EXAMPLES / "go"
+            return [go_program("go-agent")], EXAMPLES / "go"
         case "curl":
             tool("curl")
             return [tool("bash"), "agent.sh"], EXAMPLES / "curl"

@@ -27,7 +27,7 @@ class Server:
         threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()
         try:
             line = lines.get(timeout=PATIENCE)
-            match = re.fullmatch(r"agent-debugger listening on (http://(127\.0\.0\.1:\d+))\n", line)
+            match = re.fullmatch(r"agent-debugger listening on (https?://(127\.0\.0\.1:\d+))\n", line)
             assert match, f"the server printed {line!r} instead of where it listens"
         except BaseException:
             self.process.kill()

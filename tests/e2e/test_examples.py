@@ -101,10 +101,12 @@ def test_a_token_is_brought_along(example, run, locked_server, agent_id):
 
 
 @every
-def test_without_the_token_it_runs_to_its_end_unrecorded(example, run, locked_server, agent_id):
+def test_without_the_token_its_first_step_is_stopped(example, run, locked_server, agent_id):
     agent = run(example, url=locked_server.url)
-    assert agent.result()["answer"] == example.answer
-    assert agent.complaints.count("going on without the debugger") == 1
+    result = agent.result()
+    assert result["status"] == "failed" and "answer" not in result
+    assert "token" in result["error"]
+    assert "going on without the debugger" not in agent.complaints
     assert total_events(locked_server, agent_id) == 0
 
 

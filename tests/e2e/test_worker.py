@@ -1,10 +1,8 @@
 """The resident worker of examples/python: it starts the forks that somebody else makes."""
 
-import contextlib
 import json
 import os
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +11,7 @@ import pytest
 
 from examples import EXAMPLES, PYTHON, Running
 from runs import Runs
+from scripted import Proxy
 from server import PATIENCE, Server
 
 
@@ -32,6 +31,9 @@ class Worker:
     def result(self):
         """What came of the next run that it finished."""
         return json.loads(self._said.get(timeout=PATIENCE))
+
+    def exit_status(self):
+        return self.process.wait(PATIENCE)
 
     def complaint(self):
         return self._complained.get(timeout=PATIENCE)
@@ -140,45 +142,14 @@ def test_a_connection_that_breaks_costs_no_fork(server, agent_id, work):
     assert len(runs.recorded(missed["run_id"])) == len(runs.recorded("first"))
 
 
-class Proxy:
-    """A way to the server that can be cut."""
-
-    def __init__(self, address):
-        host, _, port = address.rpartition(":")
-        self._behind = host, int(port)
-        self._front = socket.create_server(("127.0.0.1", 0))
-        self._open = []
-        self.url = f"http://127.0.0.1:{self._front.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                ends = self._front.accept()[0], socket.create_connection(self._behind)
-                self._open += ends
-                for one, other in (ends, ends[::-1]):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    def _pass_on(self, one, other):
-        with contextlib.suppress(OSError):
-            while piece := one.recv(65536):
-                other.sendall(piece)
-        shut(one, other)
-
-    def cut(self):
-        shut(*self._open)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shut(self._front, *self._open)
-
-
-def shut(*sockets):
-    for end in sockets:
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+def test_a_worker_that_is_refused_says_so_and_ends(work):
+    locked = Server(token="0123456789abcdef" * 4)
+    try:
+        worker = work(locked)
+        assert "the debugger refuses this worker" in worker.complaint()
+        assert worker.exit_status() == 1
+    finally:
+        locked.stop()
 
 
 def worker_ran(fork, worker):

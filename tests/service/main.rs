@@ -4,6 +4,7 @@
 
 mod control;
 mod events;
+mod generated;
 mod grpc;
 mod guards;
 mod holding;
