@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::{HeaderValue, Uri};
 use subtle::ConstantTimeEq;
 
-use crate::cli::args::Client;
+use crate::cli::args::{Client, Describe};
 
 /// Where it listens by default: this machine only.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7117);
@@ -45,6 +45,9 @@ pub enum Command {
     /// A client of a service that runs.
     #[command(flatten)]
     Client(Client),
+    /// What a shell and `man` are told of the program.
+    #[command(flatten)]
+    Describe(Describe),
 }
 
 /// The flags of `serve`. Each has an environment variable; the flag wins.
