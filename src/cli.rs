@@ -17,11 +17,13 @@ pub mod args;
 mod attach;
 mod command;
 mod compare;
+mod completions;
 mod connect;
 mod escape;
 mod file;
 mod follow;
 mod fork;
+mod health;
 mod output;
 mod prompt;
 mod run;
@@ -38,9 +40,10 @@ use std::{
     process::ExitCode,
 };
 
+use clap::Command;
 use tonic::Status;
 
-use args::Client;
+use args::{Client, Describe};
 
 /// Why a command ends early.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +65,7 @@ enum Problem {
 
 /// Runs a client command to its end, and says how the process exits: 2 for usage, 1 for the rest that fails.
 pub async fn run(client: Client) -> ExitCode {
-    let ended = match client {
+    exit(match client {
         Client::Agents(args) => agents::run(args).await,
         Client::Tail(args) => tail::run(args).await,
         Client::Run(args) => run::run(args).await,
@@ -71,7 +74,20 @@ pub async fn run(client: Client) -> ExitCode {
         Client::Compare(args) => compare::run(args).await,
         Client::Export(args) => file::export(args).await,
         Client::Import(args) => file::import(args).await,
-    };
+        Client::Health(args) => health::run(args).await,
+    })
+}
+
+/// Prints or writes what describes the program, whose whole command line is given.
+pub fn describe(command: Command, what: Describe) -> ExitCode {
+    exit(match what {
+        Describe::Completions { shell } => completions::script(command, shell),
+        Describe::Man { dir: None } => completions::page(command),
+        Describe::Man { dir: Some(dir) } => completions::pages(command, &dir),
+    })
+}
+
+fn exit(ended: Result<ExitCode, Problem>) -> ExitCode {
     match ended {
         Ok(code) => code,
         // The reader has seen enough, like `| head`.

@@ -11,7 +11,7 @@ use agent_debugger::{
     server::{Server, ServerError},
     telemetry,
 };
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "jemalloc")]
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     };
     let args = match command.command {
         Some(Command::Client(client)) => return runtime.block_on(cli::run(client)),
+        Some(Command::Describe(what)) => return cli::describe(Cli::command(), what),
         Some(Command::Serve(args)) => *args,
         None => command.serve,
     };

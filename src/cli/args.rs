@@ -3,10 +3,14 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use http::Uri;
 
 use super::serve::ServeArgs;
 use crate::proto::{Effect, EffectPolicy, OnDivergence, name::Named};
+
+/// Where a service listens that was started without flags.
+const DEFAULT_URL: &str = "http://127.0.0.1:7117";
 
 /// The debugger for AI agents written in any language.
 ///
@@ -32,6 +36,9 @@ pub enum Command {
     /// A client of a service that runs.
     #[command(flatten)]
     Client(Client),
+    /// What a shell and `man` are told of the program.
+    #[command(flatten)]
+    Describe(Describe),
 }
 
 /// The commands that are clients of a service.
@@ -60,13 +67,31 @@ pub enum Client {
     Export(ExportArgs),
     /// Read an exported run: to look at, to compare and to fork, but not to add to.
     Import(ImportArgs),
+    /// Exit with 0 if the service takes work, and with 1 if it does not: for a container's health check.
+    Health(HealthArgs),
+}
+
+/// The commands that describe the program itself, and need no service.
+#[derive(Debug, Subcommand)]
+pub enum Describe {
+    /// Print the script with which a shell completes commands and flags.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page of agent-debugger; with --dir, write one page for it and one for each command.
+    Man {
+        /// The directory to write the pages to; it is created if it does not exist.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Where the service is, and how to be let in.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceArgs {
     /// Where the service is.
-    #[arg(long, env = "AGENT_DEBUGGER_URL", value_name = "URL", default_value = "http://127.0.0.1:7117", value_parser = parse_url)]
+    #[arg(long, env = "AGENT_DEBUGGER_URL", value_name = "URL", default_value = DEFAULT_URL, value_parser = parse_url)]
     pub url: String,
     /// The bearer token; `@FILE` reads it from a file, which may be that of the service.
     #[arg(long, env = "AGENT_DEBUGGER_TOKEN", value_name = "TOKEN|@FILE", hide_env_values = true)]
@@ -239,6 +264,17 @@ pub struct ImportArgs {
     /// The service.
     #[command(flatten)]
     pub service: ServiceArgs,
+}
+
+/// The flags of `health`. Readiness is asked without a token.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// Where the service is.
+    #[arg(long, env = "AGENT_DEBUGGER_URL", value_name = "URL", default_value = DEFAULT_URL, value_parser = parse_url)]
+    pub url: String,
+    /// Trust certificates signed by these, in PEM [default: those of the system].
+    #[arg(long, env = "AGENT_DEBUGGER_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
 }
 
 fn parse_effect(text: &str) -> Result<(Effect, EffectPolicy), String> {

@@ -68,13 +68,17 @@ impl Service {
         Ok(Self { url: args.url.clone(), endpoint, bearer: Bearer(token.transpose()?) })
     }
 
+    pub(super) async fn channel(&self) -> Result<Channel, Problem> {
+        self.endpoint.connect().await.map_err(|error| self.unreachable(&error))
+    }
+
     pub(super) async fn connect(&self) -> Result<Api, Problem> {
-        let channel = self.endpoint.connect().await.map_err(|error| self.unreachable(&error))?;
+        let channel = self.channel().await?;
         let api = DebuggerServiceClient::with_interceptor(channel, self.bearer.clone());
         Ok(api.max_decoding_message_size(MAX_MESSAGE_BYTES))
     }
 
-    fn unreachable(&self, error: &dyn Error) -> Problem {
+    pub(super) fn unreachable(&self, error: &dyn Error) -> Problem {
         // The last cause is the one that says something: "connection refused" and not "transport error".
         let mut cause = error;
         while let Some(deeper) = cause.source() {

@@ -6,6 +6,7 @@ mod agents;
 mod attach;
 mod compare;
 mod control;
+mod describe;
 mod file;
 mod fork;
 mod run;

@@ -97,8 +97,8 @@ def command(example):
         case "python":
             return [sys.executable, "agent.py"], EXAMPLES / "python"
         case "node":
-            if not (EXAMPLES / "node/node_modules").exists():
-                missing("examples/node/node_modules", "npm ci")
+            if not (REPOSITORY / "node_modules/@grpc/grpc-js").exists():
+                missing("node_modules/@grpc/grpc-js", "npm ci")
             return [tool("node"), "agent.mjs"], EXAMPLES / "node"
         case "go":
             return [go_program("go-agent")], EXAMPLES / "go"
