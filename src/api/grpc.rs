@@ -275,9 +275,9 @@ impl DebuggerService for Service {
     }
 
     async fn status(&self, request: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
-        allowed(&request, Scope::View)?;
+        let visibility = allowed(&request, Scope::View)?.visibility();
         let agent = request::agent_id(&request.get_ref().agent_id)?;
-        Ok(Response::new(response::status(&agent, self.debugger.status(&agent))))
+        Ok(Response::new(response::status(&agent, self.debugger.status(&agent), visibility)))
     }
 
     type EventsStream = Pin<Box<dyn Stream<Item = Result<EncodedFrame, Status>> + Send>>;

@@ -8,6 +8,7 @@ mod grpc;
 mod guards;
 mod holding;
 mod http;
+mod keeping;
 mod layers;
 mod limits;
 mod parity;

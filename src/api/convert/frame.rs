@@ -61,8 +61,8 @@ pub(crate) fn grpc(frame: &Frame, visibility: Visibility) -> EncodedFrames {
             EncodedFrames { own: None, shared: shared.clone() }
         }
         Frame::State(snapshot, token) => {
-            let shared = snapshot.encoded(Wire::Grpc, Visibility::Whole, |snapshot| {
-                encode(WireFrame::State(response::state(snapshot)), String::new())
+            let shared = snapshot.encoded(Wire::Grpc, visibility, |snapshot| {
+                encode(WireFrame::State(response::state(snapshot, visibility)), String::new())
             });
             EncodedFrame { shared: shared.clone(), resume_token: token.to_string() }.into()
         }
@@ -91,8 +91,8 @@ pub(crate) fn sse(frame: &Frame, visibility: Visibility) -> Bytes {
             })
             .clone(),
         Frame::State(snapshot, _) => snapshot
-            .encoded(Wire::Sse, Visibility::Whole, |snapshot| {
-                lines(Some("state"), None, &shape::state(response::state(snapshot)))
+            .encoded(Wire::Sse, visibility, |snapshot| {
+                lines(Some("state"), None, &shape::state(response::state(snapshot, visibility)))
             })
             .clone(),
         Frame::Position(at, _) => lines(None, None, &shape::Mark::Position { pos: at.position, total: at.total }),
