@@ -3,6 +3,7 @@
 pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;
+pub(crate) mod turn;
 pub(crate) mod waiter;
 mod waiters;
 
@@ -21,6 +22,7 @@ use tokio::{sync::watch, task::AbortHandle};
 use self::{
     shared::Shared,
     snapshot::{HeldView, Snapshot, Status},
+    turn::Waiting,
     waiters::Waiters,
 };
 use crate::{
@@ -53,6 +55,8 @@ pub(crate) struct State {
     pub(crate) spans: Option<Box<Spans>>,
     snapshot: Option<(u64, Arc<Encoded<Snapshot>>)>,
     pub(crate) last_event: Option<Timestamp>,
+    /// Steps whose conditions take a while, and those behind them.
+    pub(super) waiting: Option<Box<Waiting>>,
     /// Counts the times that the last debugger left, so that an old grace knows itself.
     departures: u64,
     grace: Option<AbortHandle>,
@@ -70,6 +74,7 @@ impl Agent {
             spans: None,
             snapshot: None,
             last_event: None,
+            waiting: None,
             departures: 0,
             grace: None,
             evicted: false,
@@ -128,13 +133,14 @@ impl Agent {
                     state.log.append(entry);
                 }
                 Change::Cleared { epoch } => {
-                    self.shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
+                    self.shared.bytes.fetch_sub(state.log.bytes() + state.log.held_bytes(), Ordering::Relaxed);
                     state.log.clear(epoch);
                     state.forget_spans(&self.shared);
                 }
                 Change::Joined(role) => self.shared.metrics.subscriber_came(role),
                 Change::Left(role) => self.shared.metrics.subscriber_went(role),
                 Change::Trimmed(_)
+                | Change::KeptGone(_)
                 | Change::Moved(_)
                 | Change::Mode { .. }
                 | Change::Aborted { .. }
@@ -143,6 +149,7 @@ impl Agent {
                 | Change::BreakpointGone(_)
                 | Change::ForkGone(_)
                 | Change::Imported { .. }
+                | Change::Deserted { .. }
                 | Change::Detached => {}
             }
         }
@@ -161,10 +168,16 @@ impl Agent {
             if !full {
                 return;
             }
-            let Some((event, freed)) = state.log.trim() else { return };
-            self.shared.bytes.fetch_sub(freed, Ordering::Relaxed);
-            self.shared.metrics.dropped_events.inc();
-            state.session.apply(&Change::Trimmed(event));
+            let State { session, log, .. } = &mut *state;
+            let Some(trimmed) = log.trim(&|seq| session.hold(seq).is_some()) else { return };
+            self.shared.bytes.fetch_sub(trimmed.freed, Ordering::Relaxed);
+            if let Some(event) = trimmed.event {
+                self.shared.metrics.dropped_events.inc();
+                session.apply(&Change::Trimmed(event));
+            }
+            for event in trimmed.gone {
+                session.apply(&Change::KeptGone(event));
+            }
         }
     }
 
@@ -215,7 +228,8 @@ impl Agent {
             tokio::time::sleep(ORPHAN_GRACE).await;
             let mut state = agent.state.lock();
             if state.waiters.get(&seq).is_some_and(|waiters| waiters.is_orphan_since(orphaned)) {
-                agent.give_up(&mut state, seq, Outcome::TimedOut);
+                let changes = state.session.give_up_deserted(seq, agent.shared.now());
+                agent.execute(&mut state, changes);
             }
         });
         waiters.set_timer(timer.abort_handle());
@@ -229,6 +243,11 @@ impl Agent {
 }
 
 impl State {
+    /// Whether the agent can be evicted.
+    pub(super) fn is_idle(&self) -> bool {
+        self.session.is_idle() && self.waiting.is_none()
+    }
+
     /// Nobody reads here any more, or what was read is gone.
     fn forget_spans(&mut self, shared: &Shared) {
         if let Some(mut spans) = self.spans.take() {
@@ -265,6 +284,7 @@ impl State {
     fn view(&self, now: Moment) -> Snapshot {
         let view = |hold: &Hold| HeldView {
             event: hold.event.clone(),
+            trimmed: hold.event.seq.0 < self.session.first(),
             reason: hold.reason,
             held_for: now.steady.saturating_sub(hold.since.steady),
             breakpoints: hold.breakpoints.clone(),

@@ -1,7 +1,7 @@
 //! Two runs side by side: their events aligned by content, and what differs field by field.
 //!
 //! Events are aligned where their type, name and data (or the agent's own match key) are the same, as they were
-//! submitted; what is left between is paired by type and name. A pair is equal where what came of it is, too: a step
+//! submitted, and first where they were submitted to the same model; what is left between is paired by type and name. A pair is equal where what came of it is, too: a step
 //! that was told to go on with other data, or to ask another model, has changed.
 
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
@@ -82,18 +82,10 @@ impl Comparison {
 
 /// Aligns two runs.
 pub(crate) fn compare((left_id, left): (RunId, &History), (right_id, right): (RunId, &History)) -> Comparison {
-    let mut input = InternedInput::<Digest>::default();
-    input.update_before(left.iter().map(|(event, _)| content(event)));
-    input.update_after(right.iter().map(|(event, _)| content(event)));
-    let diff = Diff::compute(Algorithm::Myers, &input);
-    let mut rows = Rows { left, right, rows: Vec::new(), bytes: 0, omitted: false };
-    let (mut left_at, mut right_at) = (0, 0);
-    for hunk in diff.hunks() {
-        rows.equal(left_at..hunk.before.start as usize, right_at);
-        rows.different(range(hunk.before.clone()), range(hunk.after.clone()));
-        (left_at, right_at) = (hunk.before.end as usize, hunk.after.end as usize);
-    }
-    rows.equal(left_at..left.len(), right_at);
+    let contents = |source: &History| source.iter().map(|(event, _)| content(event)).collect();
+    let contents = (contents(left), contents(right));
+    let mut rows = Rows { left, right, contents, rows: Vec::new(), bytes: 0, omitted: false };
+    rows.align(0..left.len(), 0..right.len(), By::Submission);
     Comparison {
         left: (left_id, figures(left)),
         right: (right_id, figures(right)),
@@ -106,13 +98,53 @@ fn content(event: &Event) -> Digest {
     digest::step(event.kind, event.name.as_deref(), event.match_key(), &event.data, &[])
 }
 
+fn key<'a>(event: &'a Event, content: &Digest, by: By) -> Key<'a> {
+    let (content, model) = match by {
+        By::Submission => (Some(*content), event.details.as_ref().and_then(|details| details.model.as_deref())),
+        By::Content => (Some(*content), None),
+        By::Name => (None, None),
+    };
+    Key { content, model, kind: Some(event.kind), name: event.name.as_deref() }
+}
+
 fn range(range: Range<u32>) -> Range<usize> {
     range.start as usize..range.end as usize
+}
+
+/// What events are aligned by, from the strictest: what one leaves over is left to the next.
+#[derive(Clone, Copy)]
+enum By {
+    /// What was submitted, and the model that it was submitted to.
+    Submission,
+    /// What was submitted, to whichever model.
+    Content,
+    /// Type and name.
+    Name,
+}
+
+impl By {
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Submission => Some(Self::Content),
+            Self::Content => Some(Self::Name),
+            Self::Name => None,
+        }
+    }
+}
+
+/// What two events have in common that are a pair by one of these.
+#[derive(Default, PartialEq, Eq, Hash)]
+struct Key<'a> {
+    content: Option<Digest>,
+    model: Option<&'a str>,
+    kind: Option<EventType>,
+    name: Option<&'a str>,
 }
 
 struct Rows<'a> {
     left: &'a History,
     right: &'a History,
+    contents: (Vec<Digest>, Vec<Digest>),
     rows: Vec<Row>,
     /// Of the fields so far.
     bytes: usize,
@@ -120,34 +152,31 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Pairs with the same content, which may still differ in what lies beside it.
-    fn equal(&mut self, left: Range<usize>, right: usize) {
-        for (index, left) in left.enumerate() {
-            self.pair(left, right + index, true);
-        }
-    }
-
-    /// What lies between: paired by type and name, and the rest on its own.
-    fn different(&mut self, left: Range<usize>, right: Range<usize>) {
-        let kind = |source: &History, index: usize| {
-            let event = &source[index].0;
-            Some((event.kind, event.name.clone()))
-        };
+    /// Pairs what is the same by one measure, and what lies between by the next one.
+    fn align(&mut self, left: Range<usize>, right: Range<usize>, by: By) {
         let mut input = InternedInput::default();
-        input.update_before(left.clone().map(|index| kind(self.left, index)));
-        input.update_after(right.clone().map(|index| kind(self.right, index)));
+        input.update_before(left.clone().map(|index| key(&self.left[index].0, &self.contents.0[index], by)));
+        input.update_after(right.clone().map(|index| key(&self.right[index].0, &self.contents.1[index], by)));
         let diff = Diff::compute(Algorithm::Myers, &input);
+        let same = !matches!(by, By::Name);
         let (mut left_at, mut right_at) = (left.start, right.start);
         for (before, after) in diff.hunks().map(|hunk| (range(hunk.before), range(hunk.after))) {
-            for index in left_at..left.start + before.start {
-                self.pair(index, right_at + (index - left_at), false);
+            let before = left.start + before.start..left.start + before.end;
+            let after = right.start + after.start..right.start + after.end;
+            for index in left_at..before.start {
+                self.pair(index, right_at + (index - left_at), same);
             }
-            self.alone(Kind::Left, left.start + before.start..left.start + before.end);
-            self.alone(Kind::Right, right.start + after.start..right.start + after.end);
-            (left_at, right_at) = (left.start + before.end, right.start + after.end);
+            (left_at, right_at) = (before.end, after.end);
+            match by.next().filter(|_| !before.is_empty() && !after.is_empty()) {
+                Some(by) => self.align(before, after, by),
+                None => {
+                    self.alone(Kind::Left, before);
+                    self.alone(Kind::Right, after);
+                }
+            }
         }
         for index in left_at..left.end {
-            self.pair(index, right_at + (index - left_at), false);
+            self.pair(index, right_at + (index - left_at), same);
         }
     }
 
@@ -308,6 +337,21 @@ mod tests {
         assert_eq!(compared.rows[0].kind, Kind::Changed);
         assert_eq!(&*compared.rows[0].fields[0].path, "model");
         assert_eq!((compared.left.1.tokens, &*compared.right.1.models[0]), (5, "large"));
+    }
+
+    #[test]
+    fn of_equal_steps_those_for_the_same_model_are_a_pair() {
+        let (small, large) = ((Prompt, "{}", Some("small")), (Prompt, "{}", Some("large")));
+        let other = (Prompt, "{}", Some("other"));
+        assert_eq!(rows(&run("l", &[small, large]), &run("r", &[large])), [(Kind::Left, 1, 0), (Kind::Equal, 1, 1)]);
+        let both = rows(&run("l", &[small, large]), &run("r", &[other, large]));
+        assert_eq!(both, [(Kind::Changed, 1, 1), (Kind::Equal, 1, 1)]);
+        // Where every model is another, content alone tells what was left out.
+        let (left, right) = (
+            [(Prompt, r#"{"q":1}"#, Some("a")), (Prompt, r#"{"q":2}"#, Some("a"))],
+            [(Prompt, r#"{"q":2}"#, Some("b"))],
+        );
+        assert_eq!(rows(&run("l", &left), &run("r", &right)), [(Kind::Left, 1, 0), (Kind::Changed, 1, 1)]);
     }
 
     #[test]

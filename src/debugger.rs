@@ -1,12 +1,14 @@
 //! The debugger: a cheap-clone handle on all sessions. It adds to them what they leave out: time, waiting, limits.
 //!
-//! Tasks: a Trace that is held waits in its caller's own task. Two kinds of timer are spawned, each at most once at a
+//! Tasks: a Trace that is held waits in its caller's own task. One whose conditions take a while has a task until it is
+//! recorded, see [`judge`]. Two kinds of timer are spawned, each at most once at a
 //! time per thing it watches, since a later one ends an earlier one: the detach grace (one per agent without
 //! debuggers) and the grace of a hold whose caller went away (one per hold).
 //!
 //! Locks: the registry's, then one agent's; never the other way, never two agents', none across an await.
 
 pub(crate) mod breakpoints;
+mod judge;
 mod page;
 mod records;
 pub(crate) mod runs;
@@ -15,14 +17,13 @@ pub(crate) mod tests;
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub(crate) use self::page::Page;
 use crate::{
@@ -31,13 +32,21 @@ use crate::{
         shared::Shared,
         snapshot::Status,
         subscription::{Subscribe, Subscription},
+        turn::Turn,
         waiter::{Patience, Waiter},
     },
     config::Limits,
     error::Error,
     event::{AgentId, Answer, Decision, Moment, Outcome, Phase, Report, RunId, Seq},
     masking::Visibility,
-    session::{Change, Known, Position, Refusal, control::Granularity, fork::plan::Plan, trace::Reported},
+    session::{
+        Change, Known, Position, Recorded, Refusal,
+        breakpoint::{Hits, Looks},
+        control::Granularity,
+        fingerprint::fingerprint,
+        fork::plan::Plan,
+        trace::Reported,
+    },
     store::token::ResumeToken,
     telemetry::Metrics,
 };
@@ -49,6 +58,11 @@ pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
 const MAX_IMPORTS: usize = 4;
 /// Files that are written at a time: each keeps the events of its run, trimmed or not.
 const MAX_EXPORTS: usize = 16;
+
+/// Steps whose conditions are evaluated at a time, where they take a while: a processor is left to everything else.
+fn judges() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().saturating_sub(1).max(1))
+}
 
 /// The handle. Clones share everything.
 #[derive(Clone)]
@@ -65,6 +79,8 @@ pub(crate) struct Inner {
     imports: Arc<Semaphore>,
     /// Places for files that are written.
     exports: Arc<Semaphore>,
+    /// Places for steps whose conditions are evaluated.
+    judges: Semaphore,
 }
 
 /// What a verb did.
@@ -83,6 +99,7 @@ impl Debugger {
             agents: RwLock::default(),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+            judges: Semaphore::new(judges()),
         }))
     }
 
@@ -95,11 +112,7 @@ impl Debugger {
         deadline: Option<Duration>,
     ) -> Result<Traced, Error> {
         let patience = Patience::new(hold_timeout, deadline, report.request_id.is_some());
-        let fingerprint = report.request_id.as_ref().map_or(0, |_| {
-            let mut hasher = DefaultHasher::new();
-            report.hash(&mut hasher);
-            hasher.finish()
-        });
+        let fingerprint = report.request_id.as_ref().map_or(0, |_| fingerprint(&report));
         let mut reported = Reported { report, fingerprint, digest: None };
         let bytes = reported.report.bytes();
         // Idle agents go first; only when there are none does the caller's own trace make room.
@@ -108,10 +121,14 @@ impl Debugger {
         {}
         loop {
             reported = match self.with_agent(id, |agent, state| self.0.admit(agent, state, reported, patience))? {
-                Admitted::Traced(traced) => return Ok(traced),
-                // Here nobody waits for the agent's lock.
+                Admitted::Taken(taken) => return Ok(Traced::Taken(taken)),
+                // Outside of the agent's lock.
                 Admitted::Retraces(plan, reported) => {
                     Reported { digest: Some(plan.digest_of_report(&reported.report)), ..*reported }
+                }
+                Admitted::Waits(turn, reported) => {
+                    let judged = self.clone().judge(id.clone(), *reported, patience, turn);
+                    return Ok(Traced::Waits(self.0.shared.runtime.spawn(judged)));
                 }
             };
         }
@@ -132,14 +149,22 @@ impl Debugger {
 
     /// Releases all held Traces and lets later ones pass.
     pub(crate) fn resume(&self, agent: &AgentId, run: Option<&RunId>, actor: &Arc<str>) -> Result<Moved, Error> {
-        self.verb(agent, |state, now| Ok(state.session.resume(run, actor, now))).unwrap_or_else(|| Ok(Moved::default()))
+        self.verb(agent, |state, now| {
+            state.session.room_for_mode(run)?;
+            Ok(state.session.resume(run, actor, now))
+        })
+        .unwrap_or_else(|| Ok(Moved::default()))
     }
 
     /// Holds the next Trace. An agent that was never seen is made: the pause waits for it.
     pub(crate) fn pause(&self, id: &AgentId, run: Option<&RunId>) -> Result<Moved, Error> {
         loop {
             self.agent_or_new(id)?;
-            if let Some(moved) = self.verb(id, |state, _| Ok(state.session.pause(run))) {
+            let paused = self.verb(id, |state, _| {
+                state.session.room_for_mode(run)?;
+                Ok(state.session.pause(run))
+            });
+            if let Some(moved) = paused {
                 return moved;
             }
         }
@@ -314,37 +339,49 @@ impl Debugger {
     }
 }
 
-/// A step that is recorded. Where it is held, dropping this says that its caller went away.
+/// A step that is recorded, or will be in its turn.
 #[must_use]
 pub(crate) enum Traced {
+    Taken(Taken),
+    /// Its agent waits for the evaluation of conditions: it is recorded whether its caller stays or not.
+    Waits(JoinHandle<Result<Taken, Error>>),
+}
+
+/// A step that is recorded. Where it is held, dropping this says that its caller went away.
+#[must_use]
+pub(crate) enum Taken {
     Answered(Answer),
     Held(Waiter),
 }
 
 /// How a step was taken in.
 enum Admitted {
-    Traced(Traced),
+    Taken(Taken),
     /// Not yet: its run retraces another, in which the step is looked for by its digest.
     Retraces(Arc<Plan>, Box<Reported>),
+    /// Not yet: its conditions, or those of a step before it, take a while.
+    Waits(Turn, Box<Reported>),
 }
 
 impl Traced {
     /// What its agent is told: at once, or when the hold ends.
     pub(crate) async fn answer(self) -> Result<Answer, Error> {
-        let answer = match self {
-            Self::Answered(answer) => answer,
-            Self::Held(waiter) => waiter.wait().await?,
+        let taken = match self {
+            Self::Taken(taken) => taken,
+            // A task that is gone went with its runtime.
+            Self::Waits(taken) => taken.await.map_err(|_| Error::ShuttingDown)??,
+        };
+        let answer = match taken {
+            Taken::Answered(answer) => answer,
+            Taken::Held(waiter) => waiter.wait().await?,
         };
         // A policy stops the step and its agent obeys no decision that says so: then its call fails.
-        match answer.refused {
-            true => Err(Error::Stopped(answer.seq)),
-            false => Ok(answer),
-        }
+        if answer.refused { Err(Error::Stopped(answer.seq)) } else { Ok(answer) }
     }
 }
 
 impl Inner {
-    /// Takes a step in, unless its digest is needed first.
+    /// Takes a step in, unless its digest is needed first, or its turn has not come.
     fn admit(
         &self,
         agent: &Arc<Agent>,
@@ -352,34 +389,103 @@ impl Inner {
         reported: Reported,
         patience: Patience,
     ) -> Result<Admitted, Error> {
+        if let Some(taken) = self.known(agent, state, &reported, patience)? {
+            return Ok(Admitted::Taken(taken));
+        }
+        if let Some(plan) = self.retracing(state, &reported)? {
+            return Ok(Admitted::Retraces(plan, Box::new(reported)));
+        }
+        if state.waiting.is_none() {
+            let now = self.shared.now();
+            agent.make_room(state, reported.report.bytes());
+            let looks = state.session.looks(&reported.report);
+            if looks.as_ref().is_none_or(Looks::is_trivial) {
+                let (room, clock) = (self.has_room(), || self.shared.steady());
+                let traced = state.session.trace_with(reported, looks, room, now, &clock);
+                return Ok(Admitted::Taken(self.take(agent, state, traced, now, patience)));
+            }
+        }
+        match Turn::take(agent, state) {
+            Some(turn) => Ok(Admitted::Waits(turn, Box::new(reported))),
+            None => Ok(Admitted::Taken(self.record(agent, state, reported, patience, true))),
+        }
+    }
+
+    /// What is known of a step already, where its request came before. Refuses it where the service drains.
+    fn known(
+        &self,
+        agent: &Arc<Agent>,
+        state: &mut State,
+        reported: &Reported,
+        patience: Patience,
+    ) -> Result<Option<Taken>, Error> {
         // Under the lock, so that no hold is made after shutdown has released them all.
         if self.shared.is_closing() {
             return Err(Error::ShuttingDown);
         }
-        let Reported { report, fingerprint, digest } = &reported;
-        if let Some(request_id) = &report.request_id {
-            match state.session.known(request_id, *fingerprint)? {
-                Some(Known::Answered(answer)) => return Ok(Admitted::Traced(Traced::Answered(answer))),
-                Some(Known::Held(seq)) => {
-                    return Ok(Admitted::Traced(Traced::Held(Waiter::join(agent, state, seq, patience))));
-                }
-                None => {}
-            }
-        }
-        let plan = state.session.retracing(&report.run_id)?;
-        match plan.filter(|_| digest.is_none() && report.kind.phase() == Phase::Opens) {
-            Some(plan) => Ok(Admitted::Retraces(plan, Box::new(reported))),
-            None => Ok(Admitted::Traced(self.record(agent, state, reported, patience))),
-        }
+        let Some(request_id) = &reported.report.request_id else { return Ok(None) };
+        Ok(state.session.known(request_id, reported.fingerprint)?.map(|known| match known {
+            Known::Answered(answer) => Taken::Answered(answer),
+            Known::Held(seq) => Taken::Held(Waiter::join(agent, state, seq, patience)),
+        }))
     }
 
-    fn record(&self, agent: &Arc<Agent>, state: &mut State, reported: Reported, patience: Patience) -> Traced {
+    /// The plan in which a step is looked for by its digest, which it does not have yet.
+    fn retracing(&self, state: &State, reported: &Reported) -> Result<Option<Arc<Plan>>, Error> {
+        let Reported { report, digest, .. } = reported;
+        let plan = state.session.retracing(&report.run_id)?;
+        Ok(plan.filter(|_| digest.is_none() && report.kind.phase() == Phase::Opens))
+    }
+
+    /// Records a step. Where there was no time for its conditions, they are `missed`.
+    fn record(
+        &self,
+        agent: &Arc<Agent>,
+        state: &mut State,
+        reported: Reported,
+        patience: Patience,
+        missed: bool,
+    ) -> Taken {
         let now = self.shared.now();
-        agent.touch(now);
         agent.make_room(state, reported.report.bytes());
-        let room = self.shared.holds.load(Ordering::Relaxed) < self.shared.limits.max_holds;
-        let clock = || self.shared.steady();
-        let (recorded, more) = state.session.trace(reported, room, now, &clock);
+        let room = self.has_room();
+        let traced = if missed {
+            state.session.trace_missed(reported, room, now)
+        } else {
+            state.session.trace(reported, room, now, &|| self.shared.steady())
+        };
+        self.take(agent, state, traced, now, patience)
+    }
+
+    /// Records a step whose conditions were evaluated as of a moment before.
+    fn record_judged(
+        &self,
+        agent: &Arc<Agent>,
+        state: &mut State,
+        reported: Reported,
+        (now, hits): (Moment, Hits),
+        patience: Patience,
+    ) -> Taken {
+        agent.make_room(state, reported.report.bytes());
+        let prepared = state.session.prepare(reported, now);
+        let traced = state.session.decide(prepared, hits, self.has_room(), now);
+        self.take(agent, state, traced, now, patience)
+    }
+
+    /// Whether another Trace can be held.
+    fn has_room(&self) -> bool {
+        self.shared.holds.load(Ordering::Relaxed) < self.shared.limits.max_holds
+    }
+
+    fn take(
+        &self,
+        agent: &Arc<Agent>,
+        state: &mut State,
+        (recorded, more): (Recorded, Vec<Change>),
+        now: Moment,
+        patience: Patience,
+    ) -> Taken {
+        agent.touch(now);
         let (seq, answer, held) = (recorded.event.seq, recorded.answer.clone(), recorded.hold.is_some());
         if recorded.over_limit {
             self.shared.metrics.holds_over_limit.inc();
@@ -387,26 +493,23 @@ impl Inner {
         self.shared.metrics.traces.inc();
         state.last_event = Some(now.wall);
         agent.execute(state, std::iter::once(Change::Recorded(recorded)).chain(more));
-        match held {
-            true => Traced::Held(Waiter::join(agent, state, seq, patience)),
-            false => Traced::Answered(answer),
-        }
+        if held { Taken::Held(Waiter::join(agent, state, seq, patience)) } else { Taken::Answered(answer) }
     }
 }
 
-/// Forgets the least recently used agent with no subscriber, hold or gate. Says whether there was one.
+/// Evicts the least recently used agent that can be. Says whether there was one.
 fn evict(agents: &mut Agents, shared: &Shared, but: Option<&AgentId>) -> bool {
     loop {
         // An agent whose lock is taken is in use.
-        let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.session.is_idle());
+        let idle = |agent: &Agent| agent.state.try_lock().is_some_and(|state| state.is_idle());
         let candidates = agents.iter().filter(|(id, agent)| Some(*id) != but && idle(agent));
         let oldest = candidates.min_by_key(|(_, agent)| agent.last_used());
         let Some((id, agent)) = oldest.map(|(id, agent)| (id.clone(), agent.clone())) else { return false };
         let mut state = agent.state.lock();
         // Somebody who had looked it up already may have begun to use it.
-        if state.session.is_idle() {
+        if state.is_idle() {
             state.evicted = true;
-            shared.bytes.fetch_sub(state.log.bytes(), Ordering::Relaxed);
+            shared.bytes.fetch_sub(state.log.bytes() + state.log.held_bytes(), Ordering::Relaxed);
             agents.remove(&id);
             shared.metrics.agents_evicted.inc();
             return true;

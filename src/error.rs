@@ -16,8 +16,8 @@ pub(crate) enum Error {
     /// The session is in no state for it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Every agent that is held in memory is in use.
-    #[error("agents are limited to {0}, and all of them are in use")]
+    /// No agent that is held in memory can be evicted for a new one.
+    #[error("agents are limited to {0}, and each of them is in use or has a breakpoint, an abort or a pause")]
     TooManyAgents(usize),
     /// This agent has its fill of subscribers.
     #[error("subscribers are limited to {0} per agent")]

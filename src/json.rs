@@ -298,6 +298,9 @@ pub(crate) struct Held {
     /// How long until it ends by itself, with its default decision; `null` where it does not.
     #[schema(value_type = Option<f64>)]
     times_out_in_ms: Option<Number>,
+    /// The event as its frame; `null` where there is no room for it, which lists of events then have.
+    #[schema(value_type = Option<Object>)]
+    event: Option<Box<RawValue>>,
 }
 
 pub(crate) fn held(held: crate::proto::Held) -> Held {
@@ -312,6 +315,7 @@ pub(crate) fn held(held: crate::proto::Held) -> Held {
         breakpoint_ids: held.breakpoint_ids,
         gate: held.gate,
         times_out_in_ms: held.times_out_in.as_ref().map(milliseconds),
+        event: held.event.as_ref().and_then(|it| serde_json::value::to_raw_value(&event(it)).ok()),
     }
 }
 

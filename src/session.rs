@@ -20,6 +20,7 @@ mod apply;
 pub(crate) mod breakpoint;
 pub(crate) mod condition;
 pub(crate) mod control;
+pub(crate) mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod fork;
@@ -27,6 +28,7 @@ pub(crate) mod hold;
 pub(crate) mod node;
 #[cfg(test)]
 mod properties;
+mod quiet;
 mod stepping;
 #[cfg(test)]
 mod tests;
@@ -48,11 +50,13 @@ use breakpoint::Breakpoint;
 use fork::{Fork, plan::Plan};
 pub(crate) use hold::{Hold, HoldReason, Refusal};
 use node::OpenNodes;
+use quiet::Quiet;
 use stepping::Parents;
 
-/// Runs that may have a mode of their own, seen or not; and aborted ones that are remembered.
+/// Runs of which a verb may set the mode, seen or not; and runs that may be aborted at a time. Beyond it the verb is
+/// refused: what was decided about one run is not dropped for another.
 pub(crate) const MAX_RUN_MODES: usize = 1_000;
-const MAX_ABORTED_RUNS: usize = 1_000;
+pub(crate) const MAX_ABORTED_RUNS: usize = 1_000;
 /// Runs whose fork had to make room, and that are kept from running: ten thousand forks later one is a plain run again.
 const MAX_FORGOTTEN_FORKS: usize = 10_000;
 
@@ -86,14 +90,18 @@ pub(crate) enum Change {
     HoldEnded { ended: Arc<HoldEnded>, answer: Answer },
     /// What was decided on an event that was not held.
     Decided(Arc<HoldEnded>),
+    /// The caller of a hold that timed out had gone away for good: nothing is to be expected of the node.
+    Deserted { run: RunId, node: SmallStr },
     /// A fork was made.
     Forked(Arc<Forked>),
     /// A fork was forgotten, since there are too many.
     ForkGone(RunId),
     /// A run will come out of a file.
     Imported { run: RunId, file: Arc<Imported> },
-    /// The oldest event is no longer retained.
+    /// The oldest event is no longer retained. Where it is held, it stays readable beside what is.
     Trimmed(Arc<Event>),
+    /// A trimmed event that stayed readable, since it was held, is gone with the record of its decision.
+    KeptGone(Arc<Event>),
     /// The position is now this.
     Moved(u64),
     /// The mode of one run; of all where none is named, and then no run has one of its own.
@@ -156,6 +164,8 @@ pub(crate) struct Imported {
     pub(crate) ancestry: Option<Ancestry>,
     /// What was masked, by rule; nothing where nobody masked.
     pub(crate) masked: Option<Masked>,
+    /// The file begins after the beginning of the run, or leaves out events in between.
+    pub(crate) truncated: bool,
 }
 
 /// What is known of a request that came before.
@@ -178,8 +188,11 @@ struct Remembered {
 #[derive(Debug, Default)]
 struct Run {
     mode: Option<Mode>,
-    /// Events retained.
+    /// A verb set the mode, and not a stop at a breakpoint.
+    mode_asked: bool,
+    /// Events retained, and trimmed ones that stay readable.
     retained: u64,
+    kept: u32,
     held: u32,
     finished: bool,
     aborted: Option<Box<str>>,
@@ -201,14 +214,8 @@ struct Run {
     /// It had a fork, which had to make room: nothing of it runs any more.
     forgotten: bool,
     imported: Option<Arc<Imported>>,
-}
-
-impl Run {
-    /// Whether nothing would be lost with it.
-    fn is_blank(&self) -> bool {
-        let has_events = self.retained > 0 || self.held > 0;
-        !has_events && self.mode.is_none() && self.aborted.is_none() && self.fork.is_none() && !self.forgotten
-    }
+    /// It is among those whose events are all gone. See [`quiet`].
+    quiet: bool,
 }
 
 /// One run, as people see it.
@@ -258,8 +265,15 @@ pub(crate) struct Session {
     next_breakpoint: u64,
     /// Grows with every change of the breakpoints.
     breakpoint_revision: u64,
+    /// Runs whose events are all gone.
+    quiet: Quiet,
     /// Runs that step to a target.
     stepping: usize,
+    /// Runs whose mode a verb set, that are paused or step, that are aborted, and whose fork had to make room.
+    asked_modes: usize,
+    stopped: usize,
+    aborted: usize,
+    forgotten: usize,
     /// Runs that are forks and go on.
     forks: usize,
     /// Forks made so far.
@@ -289,7 +303,12 @@ impl Session {
             breakpoints: BTreeMap::new(),
             next_breakpoint: 1,
             breakpoint_revision: 0,
+            quiet: Quiet::new(),
             stepping: 0,
+            asked_modes: 0,
+            stopped: 0,
+            aborted: 0,
+            forgotten: 0,
             forks: 0,
             forked: 0,
             revision: 0,
@@ -371,13 +390,21 @@ impl Session {
 
     /// What is known of a run beside its events.
     pub(crate) fn run_view(&self, id: &RunId) -> Option<RunView> {
-        self.runs.get(id).filter(|run| run.retained > 0 || run.fork.is_some()).map(|run| self.view(id, run))
+        let is_shown = |run: &&Run| run.retained > 0 || run.kept > 0 || run.fork.is_some();
+        self.runs.get(id).filter(is_shown).map(|run| self.view(id, run))
     }
 
-    /// Whether an empty chair is all that would be lost with this session beside its trace.
+    /// Whether anything is known of a run, shown or not.
+    pub(crate) fn knows_run(&self, id: &RunId) -> bool {
+        self.runs.contains_key(id)
+    }
+
+    /// Whether the session can be evicted: it has no subscriber and no hold, and nothing was decided about it that
+    /// would be lost with it: no breakpoint, abort or fork, and no pause that was asked for.
     pub(crate) fn is_idle(&self) -> bool {
-        let has_gate = self.breakpoints.values().any(Breakpoint::is_gate);
-        !self.attached && self.observers == 0 && self.holds.is_empty() && !has_gate && self.forks == 0
+        let is_decided = !self.breakpoints.is_empty() || self.aborted + self.stopped + self.forks + self.forgotten > 0;
+        let is_used = self.attached || self.observers > 0 || !self.holds.is_empty();
+        !is_used && !is_decided && self.mode == Mode::Running
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -386,7 +413,7 @@ impl Session {
 
     /// The newest `most` runs, oldest first.
     pub(crate) fn runs(&self, most: usize) -> Vec<RunView> {
-        let mut runs: Vec<_> = self.runs.iter().collect();
+        let mut runs: Vec<_> = self.runs.iter().filter(|(_, run)| !run.quiet).collect();
         runs.sort_by_key(|(id, run)| (std::cmp::Reverse(run.last), (*id).clone()));
         runs.truncate(most);
         runs.into_iter().rev().map(|(id, run)| self.view(id, run)).collect()

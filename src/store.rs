@@ -12,7 +12,7 @@ pub(crate) mod token;
 use std::sync::Arc;
 
 use crate::{
-    event::{EVENT_OVERHEAD_BYTES, Event, HoldEnded, RunId},
+    event::{EVENT_OVERHEAD_BYTES, Event, HoldEnded, RunId, Seq},
     session::Forked,
 };
 
@@ -59,7 +59,21 @@ pub(crate) struct Record {
     pub(crate) entry: Entry,
 }
 
+/// What trimming did.
+#[derive(Debug, Default)]
+pub(crate) struct Trimmed {
+    /// The oldest event, retained no longer; nothing where there was none.
+    pub(crate) event: Option<Arc<Event>>,
+    /// Events that were kept beyond their trimming, and are gone with the endings of their holds.
+    pub(crate) gone: Vec<Arc<Event>>,
+    /// The bytes that went, as [`Entry::bytes`] counts them.
+    pub(crate) freed: usize,
+}
+
 /// An agent's log. Offsets are never used twice, cleared or not.
+///
+/// An event that is held when it is trimmed is *kept*: it is read before the oldest retained entry, at its own offset,
+/// until the ending of its hold was appended and that ending is trimmed. It counts as retained nowhere else.
 pub(crate) trait Log: Send {
     /// Adds an entry at the end.
     fn append(&mut self, entry: Entry);
@@ -70,15 +84,22 @@ pub(crate) trait Log: Send {
     /// The offset of the oldest retained entry; [`Log::end`] with none.
     fn start(&self) -> Offset;
 
-    /// Adds up to `most` records from `from` on to `into`; from the oldest, where `from` is gone.
+    /// The offset of the oldest kept event at or behind `from`.
+    fn kept(&self, from: Offset) -> Option<Offset>;
+
+    /// Adds up to `most` records from `from` on to `into`, kept events first; from the oldest, where `from` is gone.
     fn read(&self, from: Offset, most: usize, into: &mut Vec<Record>);
 
-    /// Drops the oldest event, and the endings that follow it, and returns the event and the bytes that went.
-    fn trim(&mut self) -> Option<(Arc<Event>, usize)>;
+    /// Drops the oldest event, which is kept where it is held, and the endings that follow it. Nothing where there is
+    /// nothing to drop.
+    fn trim(&mut self, is_held: &dyn Fn(Seq) -> bool) -> Option<Trimmed>;
 
     /// Drops everything; a new epoch begins.
     fn clear(&mut self, epoch: Arc<str>);
 
-    /// What is retained, as [`Entry::bytes`] counts it.
+    /// What is retained, and what is kept though its hold has ended, as [`Entry::bytes`] counts it.
     fn bytes(&self) -> usize;
+
+    /// What is kept and still held: no trimming frees it.
+    fn held_bytes(&self) -> usize;
 }

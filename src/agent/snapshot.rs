@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct HeldView {
     pub(crate) event: Arc<Event>,
+    /// The event is in the trace no longer.
+    pub(crate) trimmed: bool,
     pub(crate) reason: HoldReason,
     pub(crate) held_for: Duration,
     pub(crate) breakpoints: Vec<u64>,

@@ -21,7 +21,7 @@ use crate::{
     event::{RunId, Seq},
     masking::Visibility,
     session::{Position, Role},
-    store::{Offset, token::ResumeToken},
+    store::{Entry, Offset, token::ResumeToken},
 };
 
 /// How to subscribe.
@@ -64,6 +64,8 @@ pub(crate) struct Subscription {
     cursor: Arc<AtomicU64>,
     /// The last event passed, where it is known.
     seen: Option<Seq>,
+    /// It has not come to the oldest retained entry yet, and was promised nothing before that.
+    fresh: bool,
     /// Whether the stream begins, or begins again, with the position.
     begins: bool,
     /// A resume that is not possible begins with a clear.
@@ -86,7 +88,7 @@ impl Subscription {
         let epoch = state.session.epoch().clone();
         let known = |token: &ResumeToken| token.epoch == epoch && token.offset < state.log.end();
         let resumes = how.resume.as_ref().filter(|token| known(token));
-        let cursor = resumes.map_or(state.log.start(), |token| Offset(token.offset.0 + 1));
+        let cursor = resumes.map_or_else(|| oldest(state), |token| Offset(token.offset.0 + 1));
         let cursor = Arc::new(AtomicU64::new(cursor.0));
         let id = agent.shared.next_id();
         state.subscribers.insert(id, cursor.clone());
@@ -104,6 +106,7 @@ impl Subscription {
             epoch,
             cursor,
             seen: None,
+            fresh: !resumes,
             begins: true,
             clears,
             told: Default::default(),
@@ -141,8 +144,9 @@ impl Subscription {
         let mut state = agent.state.lock();
         if *state.session.epoch() != self.epoch {
             self.epoch = state.session.epoch().clone();
-            self.cursor.store(state.log.start().0, Ordering::Relaxed);
+            self.cursor.store(oldest(&state).0, Ordering::Relaxed);
             self.seen = None;
+            self.fresh = true;
             self.begins = true;
             self.clears = true;
         }
@@ -174,20 +178,13 @@ impl Subscription {
     }
 
     fn read_log(&mut self, state: &mut State, frames: &mut Vec<Frame>) {
-        let (cursor, start) = (Offset(self.cursor.load(Ordering::Relaxed)), state.log.start());
-        if cursor < start {
-            let first = state.session.first();
-            // Of a place in the log that is gone nobody knows how many events lay before it: at most all entries
-            // between it and the oldest were events.
-            let guess = first.saturating_sub(start.0 - cursor.0).max(state.session.epoch_first());
-            let from = self.seen.map_or(guess, |seen| seen.0 + 1);
-            self.cursor.store(start.0, Ordering::Relaxed);
-            if from < first {
-                self.agent.shared.metrics.gaps.inc();
-                frames.push(Frame::Gap { from: Seq(from), to: Seq(first - 1), at: self.token() });
-            }
+        let before = Offset(self.cursor.load(Ordering::Relaxed));
+        if before < state.log.start() && !self.read_kept(state, before, frames) {
+            return;
         }
-        let (mut cursor, mut records, mut bytes) = (cursor.max(start), 0, 0);
+        self.fresh = false;
+        let cursor = Offset(self.cursor.load(Ordering::Relaxed));
+        let (mut cursor, mut records, mut bytes) = (cursor, 0, 0);
         while cursor < state.log.end() && records < MAX_BATCH && bytes < FULL_BATCH_BYTES {
             let span = self.span(state, cursor);
             cursor = span.value.next;
@@ -199,6 +196,41 @@ impl Subscription {
             }
         }
         self.cursor.store(cursor.0, Ordering::Relaxed);
+    }
+
+    /// Reads what is kept of held steps before the oldest retained entry, and tells what is gone before and between
+    /// them. Says whether it came to the oldest retained entry.
+    fn read_kept(&mut self, state: &State, cursor: Offset, frames: &mut Vec<Frame>) -> bool {
+        let (first, start) = (state.session.first(), state.log.start());
+        // How many events lay before a place in the log that is gone is not known: at most all entries between it and
+        // the oldest were events.
+        let guess = first.saturating_sub(start.0 - cursor.0).max(state.session.epoch_first());
+        let mut from = self.seen.map_or(guess, |seen| seen.0 + 1);
+        let kept = state.log.kept(cursor).map(|kept| Span::read(&*state.log, kept));
+        for record in kept.into_iter().flat_map(|span| span.records).filter(|record| record.offset < start) {
+            let Entry::Event(event) = &record.entry else { continue };
+            self.tell_gap(from, event.seq.0, frames);
+            from = from.max(event.seq.0 + 1);
+            self.seen = Some(event.seq);
+            self.cursor.store(record.offset.0 + 1, Ordering::Relaxed);
+            if self.run.as_ref().is_none_or(|run| *run == event.run_id) {
+                frames.push(Frame::Span(SharedSpan::new(Encoded::new(Span::of(record)))));
+            }
+        }
+        if state.log.kept(Offset(self.cursor.load(Ordering::Relaxed))).is_some() {
+            return false;
+        }
+        self.cursor.store(start.0, Ordering::Relaxed);
+        self.tell_gap(from, first, frames);
+        true
+    }
+
+    /// Tells a reader that is not fresh of the events from `from` to before `to`.
+    fn tell_gap(&self, from: u64, to: u64, frames: &mut Vec<Frame>) {
+        if from < to && !self.fresh {
+            self.agent.shared.metrics.gaps.inc();
+            frames.push(Frame::Gap { from: Seq(from), to: Seq(to - 1), at: self.token() });
+        }
     }
 
     /// The records from here on: shared with all other readers, but by those who only want one run.
@@ -217,6 +249,11 @@ impl Subscription {
         let next = self.cursor.load(Ordering::Relaxed);
         ResumeToken { epoch: self.epoch.clone(), offset: Offset(next.saturating_sub(1)) }
     }
+}
+
+/// Where a reader begins that has seen nothing.
+fn oldest(state: &State) -> Offset {
+    state.log.kept(Offset(0)).unwrap_or_else(|| state.log.start())
 }
 
 impl Drop for Subscription {

@@ -24,18 +24,19 @@ pub(super) struct Records<'a> {
 }
 
 impl Debugger {
-    /// The record from a place on, or from the oldest. Nothing for an agent never seen.
+    /// The record from a place on, or from the oldest, held steps that were trimmed before it. Nothing for an agent never seen.
     pub(super) fn records<'a>(&'a self, id: &'a AgentId, from: Option<ResumeToken>) -> Result<Records<'a>, Error> {
         let bounds = self.with_known(id, |_, state| {
             let (start, end) = (state.log.start(), state.log.end());
             let epoch = state.session.epoch().clone();
-            match &from {
-                None => Ok((epoch, start, end)),
-                Some(token) if token.epoch != epoch || token.offset < start || token.offset > end => {
-                    Err(Error::NotRetained)
-                }
-                Some(token) => Ok((epoch, token.offset, end)),
+            let oldest = state.log.kept(Offset(0)).unwrap_or(start);
+            let Some(token) = &from else { return Ok((epoch, oldest, end)) };
+            let is_retained =
+                (start..=end).contains(&token.offset) || state.log.kept(token.offset) == Some(token.offset);
+            if token.epoch != epoch || !is_retained {
+                return Err(Error::NotRetained);
             }
+            Ok((epoch, token.offset, end))
         });
         let (epoch, next, end) = match bounds {
             Some(bounds) => bounds?,

@@ -111,15 +111,15 @@ impl Debugger {
     /// The run that the fork point belongs to.
     fn source_of(&self, id: &AgentId, spec: &fork::Spec) -> Result<RunId, Error> {
         let seq = spec.seq;
-        let is_trimmed = |state: &State| seq.0 >= state.session.epoch_first() && seq.0 < state.session.first();
-        if self.with_known(id, |_, state| is_trimmed(state)).unwrap_or_default() {
-            return Err(Refusal::Trimmed(seq).into());
-        }
         let run = self.records(id, None)?.find_map(|record| match &record.entry {
             Entry::Event(event) if event.seq == seq => Some(event.run_id.clone()),
             _ => None,
         });
-        let run = run.ok_or(Refusal::NoEvent(seq))?;
+        let is_trimmed = |state: &State| seq.0 >= state.session.epoch_first() && seq.0 < state.session.first();
+        let run = run.ok_or_else(|| {
+            let is_trimmed = self.with_known(id, |_, state| is_trimmed(state)).unwrap_or_default();
+            if is_trimmed { Refusal::Trimmed(seq) } else { Refusal::NoEvent(seq) }
+        })?;
         if let Some(wanted) = spec.run.as_ref().filter(|wanted| **wanted != run) {
             return Err(Refusal::OtherRun { seq, run: wanted.clone() }.into());
         }
@@ -248,7 +248,8 @@ fn new_run(state: &State) -> Result<RunId, Error> {
     let mut number = getrandom::u32().unwrap_or(state.session.next().0 as u32);
     loop {
         let run = RunId::parse(&format!("fork-{number:08x}")).map_err(|problem| Error::invalid("run_id", problem))?;
-        if vacant(state, &run).is_ok() {
+        // Nor one whose events are gone: its totals would be those of the fork.
+        if !state.session.knows_run(&run) {
             return Ok(run);
         }
         number = number.wrapping_add(1);

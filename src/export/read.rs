@@ -69,6 +69,9 @@ pub(crate) struct Reader {
     read: Read,
     decided: HashSet<u64>,
     payload_bytes: u64,
+    /// How many events of its run there had been at the last event; and whether any of them are not in the file.
+    run_events: u64,
+    gap: bool,
     problem: Option<Damage>,
 }
 
@@ -102,6 +105,8 @@ impl Reader {
             read,
             decided: HashSet::new(),
             payload_bytes: 0,
+            run_events: 0,
+            gap: false,
             problem: None,
         }
     }
@@ -227,6 +232,7 @@ impl Reader {
             original: manifest.run_id.as_ref().into(),
             ancestry: ancestry.transpose()?,
             masked: manifest.masked.clone(),
+            truncated: manifest.truncated,
         };
         let Manifest { events, decisions, bytes, truncated, .. } = *manifest;
         // It would be a run that nothing shows and nothing trims.
@@ -242,10 +248,19 @@ impl Reader {
         if line.ordinal != ordinal {
             return Err(format!("ordinal must be {ordinal}").into());
         }
-        if let Some(said) = self.said.as_ref().filter(|_| ordinal == 1)
-            && said.truncated != (line.context.run_events > 1)
-        {
-            return Err("truncated does not agree with the first event".into());
+        // The first event tells, but where it was held: it then outlived those that came after it.
+        let run_events = line.context.run_events;
+        self.gap |= run_events > self.run_events.saturating_add(1);
+        self.run_events = run_events;
+        if let Some(said) = &self.said {
+            let agrees = match (said.truncated, ordinal == 1, ordinal == said.events) {
+                (false, true, _) => !self.gap,
+                (true, _, true) => self.gap,
+                _ => true,
+            };
+            if !agrees {
+                return Err("truncated does not agree with the events".into());
+            }
         }
         let event = event(line)?;
         self.read.events = ordinal;

@@ -17,7 +17,7 @@ use crate::{
     },
     event::{Decision, Details, Event, HoldEnded, Seq},
     masking::Visibility,
-    session::{RunView, trace::Repeats},
+    session::{RunView, fork::plan::is_truncated, trace::Repeats},
     store::{Entry, Record},
 };
 
@@ -61,10 +61,18 @@ impl Writer {
     pub(crate) fn new(run: RunView, mut records: Vec<Record>, visibility: Visibility) -> Self {
         let mut ordinals = HashMap::new();
         let mut counts = Counts::default();
+        let mut events = records.iter().filter_map(|record| match &record.entry {
+            Entry::Event(event) => Some(&**event),
+            Entry::HoldEnded(_) | Entry::Forked(_) => None,
+        });
+        counts.truncated = match &run.imported {
+            None => is_truncated(events),
+            // As its file said, or because its own beginning was trimmed since.
+            Some(file) => file.truncated || events.next().is_some_and(|event| event.context.run_events > 1),
+        };
         records.retain(|record| match &record.entry {
             Entry::Event(event) => {
                 counts.events += 1;
-                counts.truncated |= counts.events == 1 && event.context.run_events > 1;
                 ordinals.insert(event.seq, counts.events);
                 true
             }

@@ -1,9 +1,7 @@
 //! Applying: the one place where a session changes. Nothing here can fail.
 
-use super::{
-    Change, Fork, MAX_ABORTED_RUNS, MAX_FORGOTTEN_FORKS, MAX_RUN_MODES, Mode, Recorded, Remembered, Role, Run, Session,
-};
-use crate::event::{Answer, Decision, Event, HoldEnded, Origin, Phase, RunId, Seq};
+use super::{Change, Fork, MAX_FORGOTTEN_FORKS, MAX_RUN_MODES, Mode, Quiet, Recorded, Remembered, Role, Run, Session};
+use crate::event::{Answer, Decision, Event, HoldEnded, Origin, Outcome, Phase, RunId, Seq};
 
 /// Where the result of a step comes from that somebody decided on.
 fn origin_of_result(decision: &Decision) -> Origin {
@@ -23,10 +21,11 @@ impl Session {
             Change::Decided(_) => {}
             Change::Forked(forked) => {
                 self.revision += 1;
-                let run = self.runs.entry(forked.run_id.clone()).or_default();
+                let (last, number) = (Seq(self.next.saturating_sub(1)), self.forked);
+                let run = self.run_mut(&forked.run_id);
                 run.ancestry = Some(forked.ancestry.clone());
-                run.last = Seq(self.next.saturating_sub(1));
-                run.fork = Some(Box::new(Fork::new(forked.plan.clone(), (run.last, self.forked))));
+                run.last = last;
+                run.fork = Some(Box::new(Fork::new(forked.plan.clone(), (last, number))));
                 self.forks += 1;
                 self.forked += 1;
             }
@@ -37,33 +36,58 @@ impl Session {
                 }
                 let lose = |run: &mut Run| run.forgotten = false;
                 self.bound(MAX_FORGOTTEN_FORKS, |run| run.forgotten, |other, _| other != id, lose);
+                self.count_decided();
             }
             Change::Imported { run, file } => {
                 self.revision += 1;
-                let run = self.runs.entry(run.clone()).or_default();
-                run.ancestry = file.ancestry.clone();
-                run.imported = Some(file.clone());
+                let run = self.run_mut(run);
+                // Of a run of this id whose events are gone nothing counts but what was decided about it.
+                *run = Run {
+                    mode: run.mode.take(),
+                    mode_asked: run.mode_asked,
+                    aborted: run.aborted.take(),
+                    forgotten: run.forgotten,
+                    ancestry: file.ancestry.clone(),
+                    imported: Some(file.clone()),
+                    ..Run::default()
+                };
             }
             Change::Trimmed(event) => self.apply_trimmed(event),
+            Change::KeptGone(event) => {
+                if let Some(run) = self.runs.get_mut(&event.run_id) {
+                    run.kept = run.kept.saturating_sub(1);
+                }
+                self.settle(&event.run_id);
+                if let Some(request_id) = &event.request_id {
+                    self.requests.remove(request_id);
+                }
+            }
+            Change::Deserted { run, node } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.open.abandon(node);
+                }
+            }
             Change::Moved(position) => self.position = *position,
             Change::Mode { run, mode, asked } => {
                 self.revision += 1;
                 self.asked |= *asked && self.debuggers == 0;
-                self.apply_mode(run.as_ref(), mode.clone());
+                self.apply_mode(run.as_ref(), mode.clone(), *asked);
             }
             Change::Aborted { run, reason } => {
-                self.runs.entry(run.clone()).or_default().aborted = Some(reason.clone());
-                self.bound(MAX_ABORTED_RUNS, |run| run.aborted.is_some(), |_, _| true, |run| run.aborted = None);
+                self.run_mut(run).aborted = Some(reason.clone());
+                self.count_decided();
             }
             Change::Lifted { run: Some(run) } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.aborted = None;
                 }
-                self.forget_blank(run);
+                self.settle(run);
+                self.count_decided();
             }
             Change::Lifted { run: None } => {
                 self.runs.values_mut().for_each(|run| run.aborted = None);
-                self.runs.retain(|_, run| !run.is_blank());
+                self.settle_all();
+                self.count_decided();
             }
             Change::Joined(role) => {
                 self.revision += 1;
@@ -82,7 +106,7 @@ impl Session {
                 self.revision += 1;
                 self.attached = false;
                 if !self.asked {
-                    self.apply_mode(None, Mode::Running);
+                    self.apply_mode(None, Mode::Running, false);
                 }
             }
             Change::Cleared { epoch } => {
@@ -92,11 +116,13 @@ impl Session {
                 self.position = 0;
                 self.requests.clear();
                 self.forks = 0;
+                self.quiet = Quiet::new();
                 // Modes stay; everything else a run had was of the trace that is gone.
                 self.runs.retain(|_, run| run.mode.is_some());
                 for run in self.runs.values_mut() {
-                    *run = Run { mode: run.mode.take(), ..Run::default() };
+                    *run = Run { mode: run.mode.take(), mode_asked: run.mode_asked, ..Run::default() };
                 }
+                self.count_decided();
                 for breakpoint in self.breakpoints.values_mut() {
                     breakpoint.hits = 0;
                 }
@@ -126,20 +152,35 @@ impl Session {
         }
     }
 
-    fn apply_mode(&mut self, run: Option<&RunId>, mode: Mode) {
+    fn apply_mode(&mut self, run: Option<&RunId>, mode: Mode, asked: bool) {
         match run {
             Some(id) => {
-                self.runs.entry(id.clone()).or_default().mode = Some(mode);
-                let may_lose = |other: &RunId, run: &Run| other != id && run.held == 0;
+                let run = self.run_mut(id);
+                run.mode_asked = asked || (run.mode_asked && run.mode.is_some());
+                run.mode = Some(mode);
+                // Only where a breakpoint stopped a run, and no step of it is held any more.
+                let may_lose = |_: &RunId, run: &Run| !run.mode_asked && run.held == 0;
                 self.bound(MAX_RUN_MODES, |run| run.mode.is_some(), may_lose, |run| run.mode = None);
             }
             None => {
                 self.mode = mode;
                 self.runs.values_mut().for_each(|run| run.mode = None);
-                self.runs.retain(|_, run| !run.is_blank());
+                self.settle_all();
             }
         }
-        self.stepping = self.runs.values().filter(|run| matches!(run.mode, Some(Mode::Stepping(_)))).count();
+        self.count_decided();
+    }
+
+    /// Counts what was decided about runs. A verb, or a stop, costs as much.
+    fn count_decided(&mut self) {
+        (self.stepping, self.asked_modes, self.stopped, self.aborted, self.forgotten) = (0, 0, 0, 0, 0);
+        for run in self.runs.values() {
+            self.stepping += usize::from(matches!(run.mode, Some(Mode::Stepping(_))));
+            self.stopped += usize::from(matches!(run.mode, Some(Mode::Stepping(_) | Mode::Paused(_))));
+            self.asked_modes += usize::from(run.mode_asked && run.mode.is_some());
+            self.aborted += usize::from(run.aborted.is_some());
+            self.forgotten += usize::from(run.forgotten);
+        }
     }
 
     /// Bounds what runs keep: where more than `most` keep something, the one that was silent the longest, of those
@@ -155,18 +196,20 @@ impl Session {
             return;
         }
         let spare = self.runs.iter().filter(|(id, run)| keeps(run) && may_lose(id, run));
-        let Some(oldest) = spare.min_by_key(|(_, run)| run.last).map(|(id, _)| id.clone()) else { return };
+        // By their ids where they are equally old: the same changes make the same state.
+        let Some(oldest) = spare.min_by_key(|(id, run)| (run.last, *id)).map(|(id, _)| id.clone()) else { return };
         if let Some(run) = self.runs.get_mut(&oldest) {
             lose(run);
         }
-        self.forget_blank(&oldest);
+        self.settle(&oldest);
     }
 
     /// A run that has ended needs no mode of its own.
     fn end_mode(&mut self, run_id: &RunId) {
-        let Some(mode) = self.runs.get_mut(run_id).and_then(|run| run.mode.take()) else { return };
-        self.stepping -= usize::from(matches!(mode, Mode::Stepping(_)));
-        self.revision += 1;
+        if self.runs.get_mut(run_id).and_then(|run| run.mode.take()).is_some() {
+            self.count_decided();
+            self.revision += 1;
+        }
     }
 
     /// A run that has ended is no fork any more, whatever it retraced.
@@ -183,13 +226,20 @@ impl Session {
             Some(run) => run,
             None => self.runs.entry(event.run_id.clone()).or_default(),
         };
+        if run.quiet {
+            run.quiet = false;
+            self.quiet.remove(&(run.last, event.run_id.clone()));
+        }
         run.retained += 1;
         run.last = event.seq;
         run.finished = event.run_end || (run.finished && event.by_breakpoint);
-        run.open.see(event, *result);
+        run.open.see(event, *repeat_key, *result);
         // Before the lineage, as the plan was made.
         if let Some(fork) = run.fork.as_mut().filter(|_| !event.by_breakpoint) {
             fork.see(event, *found);
+        }
+        if event.run_end {
+            run.open.close_all();
         }
         run.parents.see(event);
         run.events = event.context.run_events;
@@ -226,6 +276,11 @@ impl Session {
             {
                 run.held_for += (hold.since.steady + ended.held_for).saturating_sub(since);
             }
+            if ended.outcome == Outcome::Abandoned
+                && let (Phase::Opens, Some(node)) = (hold.event.kind.phase(), &hold.event.node_id)
+            {
+                run.open.abandon(node);
+            }
             // Another decision than the one that was to be expected makes another result.
             if ended.decision != hold.default
                 && let (Phase::Opens, Some(node)) = (hold.event.kind.phase(), &hold.event.node_id)
@@ -240,12 +295,10 @@ impl Session {
                 self.end_mode(&ended.run_id);
             }
         }
-        self.forget_blank(&ended.run_id);
-        let Some(request_id) = &hold.event.request_id else { return };
-        // The answer is kept for as long as its event is.
-        if ended.seq.0 < self.first {
-            self.requests.remove(request_id);
-        } else if let Some(known) = self.requests.get_mut(request_id) {
+        self.settle(&ended.run_id);
+        // The answer is kept for as long as its event is readable.
+        let request_id = hold.event.request_id.as_ref();
+        if let Some(known) = request_id.and_then(|request_id| self.requests.get_mut(request_id)) {
             known.answer = Some(answer.clone());
         }
     }
@@ -253,20 +306,14 @@ impl Session {
     fn apply_trimmed(&mut self, event: &Event) {
         self.first = event.seq.0 + 1;
         self.position = self.position.saturating_sub(1);
+        let is_held = self.holds.contains_key(&event.seq);
         if let Some(run) = self.runs.get_mut(&event.run_id) {
             run.retained = run.retained.saturating_sub(1);
+            run.kept += u32::from(is_held);
         }
-        self.forget_blank(&event.run_id);
-        if let Some(request_id) = &event.request_id
-            && !self.holds.contains_key(&event.seq)
-        {
+        self.settle(&event.run_id);
+        if let Some(request_id) = event.request_id.as_ref().filter(|_| !is_held) {
             self.requests.remove(request_id);
-        }
-    }
-
-    fn forget_blank(&mut self, run_id: &RunId) {
-        if self.runs.get(run_id).is_some_and(Run::is_blank) {
-            self.runs.remove(run_id);
         }
     }
 }

@@ -6,18 +6,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::{cell::OnceCell, sync::Arc, time::Duration};
+use std::{borrow::Borrow, cell::OnceCell, sync::Arc, time::Duration};
 
-use super::{
-    condition::template::Template,
-    condition::{Condition, Sees, facts::Facts},
-};
+use super::condition::{Condition, Sees, Size, facts::Facts, template::Template};
 use crate::{
     content::{
         mask::{self, Masked},
         payload::Payload,
     },
-    event::{Accepts, Decision, Event, EventType, RunId, Verb},
+    event::{Accepts, Decision, Event, EventType, Report, RunId, Verb},
 };
 
 /// Breakpoints per agent.
@@ -25,6 +22,12 @@ pub(crate) const MAX_BREAKPOINTS: usize = 100;
 /// What one evaluation may take, and how often it may take longer before it is switched off.
 pub(crate) const BUDGET: Duration = Duration::from_millis(5);
 const MAX_OVERRUNS: u8 = 3;
+/// What all conditions may take at one event. Those that come too late are not evaluated: gates hold the event, other
+/// breakpoints do not stop it and say so.
+pub(crate) const EVENT_BUDGET: Duration = Duration::from_millis(100);
+/// What they may take, as it is estimated, to be evaluated where the event comes in: under the agent's lock, on a
+/// thread that serves others as well.
+pub(crate) const TRIVIAL: Duration = Duration::from_millis(1);
 
 /// What somebody asked for, checked.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ pub(crate) struct Gate {
 
 /// What an event ran into.
 #[derive(Debug, Default)]
-pub(super) struct Hits {
+pub(crate) struct Hits {
     /// The breakpoints at which it stops.
     pub(super) stops: Vec<u64>,
     pub(super) gate: Option<Gate>,
@@ -91,6 +94,102 @@ pub(super) struct Message {
 
 /// The largest event that is masked for a message, in bytes: the agent waits meanwhile.
 const MAX_MASKED_BYTES: usize = 64 * 1024;
+
+/// The breakpoints that an event has to be looked at with: gates first, and the quickest first, so that what is slow
+/// keeps nothing else from being evaluated.
+#[derive(Debug)]
+pub(crate) struct Looks<B = Breakpoint> {
+    breakpoints: Vec<B>,
+    /// Of how many changes of the breakpoints they are.
+    pub(super) revision: u64,
+    pub(super) attached: bool,
+    cost: Duration,
+}
+
+impl<'b> Looks<&'b Breakpoint> {
+    /// Those of `breakpoints` that fit a report.
+    pub(super) fn at(
+        report: &Report,
+        breakpoints: impl Iterator<Item = &'b Breakpoint>,
+        revision: u64,
+        attached: bool,
+    ) -> Self {
+        let metadata = report.details.as_ref().and_then(|details| details.metadata.as_ref());
+        let size = Size::of(&report.data.json, metadata.map_or("", |metadata| &metadata.json));
+        let fits = |breakpoint: &&Breakpoint| {
+            let is_on = breakpoint.enabled && (attached || breakpoint.spec.gate);
+            is_on && breakpoint.spec.fits_step(report.kind, report.name.as_deref(), &report.run_id)
+        };
+        let mut costs: Vec<_> = breakpoints.filter(fits).map(|it| (it, it.spec.cost(&size))).collect();
+        let reads = costs.iter().any(|(_, cost)| !cost.is_zero());
+        let cost = costs.iter().map(|(_, cost)| *cost).sum::<Duration>();
+        costs.sort_by_key(|(breakpoint, cost)| (!breakpoint.spec.gate, *cost));
+        Self {
+            breakpoints: costs.into_iter().map(|(breakpoint, _)| breakpoint).collect(),
+            revision,
+            attached,
+            cost: if reads { cost + size.reading() } else { cost },
+        }
+    }
+
+    /// The same, apart from the session.
+    pub(crate) fn owned(self) -> Looks {
+        let Self { revision, attached, cost, .. } = self;
+        Looks { breakpoints: self.breakpoints.into_iter().cloned().collect(), revision, attached, cost }
+    }
+}
+
+impl<B: Borrow<Breakpoint>> Looks<B> {
+    /// Whether they can be evaluated at once, without delaying other requests.
+    pub(crate) fn is_trivial(&self) -> bool {
+        self.cost <= TRIVIAL
+    }
+
+    /// Looks at an event with all of them. `clock` is the steady one.
+    pub(crate) fn evaluate(&self, event: &Event, clock: &dyn Fn() -> Duration) -> Hits {
+        let subject = Subject::new(event, self.breakpoints.iter().map(|it| &*it.borrow().spec));
+        if !self.cost.is_zero() {
+            // Reading the event is paid for by its size, not by whichever condition comes first.
+            subject.facts();
+        }
+        let began = clock();
+        let mut time = began;
+        let mut hits = Hits::default();
+        for breakpoint in self.breakpoints.iter().map(Borrow::borrow) {
+            if breakpoint.spec.evaluates() && time.saturating_sub(began) > EVENT_BUDGET {
+                breakpoint.miss(&mut hits);
+            } else {
+                time = breakpoint.look(&subject, time, clock, &mut hits);
+            }
+        }
+        hits.in_order()
+    }
+
+    /// What becomes of an event that there was no time to look into: only what needs no condition is looked at.
+    pub(super) fn missed(&self, event: &Event) -> Hits {
+        let subject = Subject::new(event, []);
+        let mut hits = Hits::default();
+        for breakpoint in self.breakpoints.iter().map(Borrow::borrow) {
+            if breakpoint.spec.evaluates() {
+                breakpoint.miss(&mut hits);
+            } else {
+                breakpoint.look(&subject, Duration::ZERO, &|| Duration::ZERO, &mut hits);
+            }
+        }
+        hits.in_order()
+    }
+}
+
+impl Hits {
+    /// By breakpoint, whichever was evaluated first.
+    fn in_order(mut self) -> Self {
+        self.stops.sort_unstable();
+        self.logs.sort_by_key(|(id, _)| *id);
+        self.touched.sort_by_key(|breakpoint| breakpoint.id);
+        self.gone.sort_unstable();
+        self
+    }
+}
 
 /// One event, whose values are made when the first condition asks.
 pub(crate) struct Subject<'a> {
@@ -164,9 +263,24 @@ impl Spec {
 
     /// Whether the filters let an event through to the condition.
     pub(crate) fn fits(&self, event: &Event) -> bool {
-        (self.types.is_empty() || self.types.contains(&event.kind))
-            && self.run.as_ref().is_none_or(|run| *run == event.run_id)
-            && self.name.as_ref().is_none_or(|glob| event.name.as_deref().is_some_and(|name| glob.matches(name)))
+        self.fits_step(event.kind, event.name.as_deref(), &event.run_id)
+    }
+
+    fn fits_step(&self, kind: EventType, name: Option<&str>, run_id: &RunId) -> bool {
+        (self.types.is_empty() || self.types.contains(&kind))
+            && self.run.as_ref().is_none_or(|run| run == run_id)
+            && self.name.as_ref().is_none_or(|glob| name.is_some_and(|name| glob.matches(name)))
+    }
+
+    /// Whether an event that fits has to be looked into.
+    fn evaluates(&self) -> bool {
+        self.condition.is_some() || self.log.is_some()
+    }
+
+    /// About how long looking into an event of this size may take.
+    fn cost(&self, size: &Size<'_>) -> Duration {
+        let condition = self.condition.as_ref().map_or(Duration::ZERO, |condition| condition.cost(size));
+        condition + self.log.as_ref().map_or(Duration::ZERO, |log| log.cost(size))
     }
 
     /// Whether an event that fits is a hit, if it is the `hits`th for which the condition holds.
@@ -189,27 +303,30 @@ impl Breakpoint {
         Self { id, enabled: spec.enabled, spec, hits, problem: None, overruns: 0 }
     }
 
-    /// Whether it can hold an agent that nobody debugs.
-    pub(super) fn is_gate(&self) -> bool {
-        self.enabled && self.spec.gate && self.spec.log.is_none()
+    /// Looks at an event that fits, from a time on, and adds what it does to `hits`. Says what time it is then, by the
+    /// steady clock.
+    fn look(&self, subject: &Subject<'_>, began: Duration, clock: &dyn Fn() -> Duration, hits: &mut Hits) -> Duration {
+        let mut after = self.clone();
+        let stops = after.evaluate(subject, hits);
+        let ended = clock();
+        if ended.saturating_sub(began) > BUDGET {
+            after.overran();
+        } else {
+            after.overruns = 0;
+        }
+        self.add(after, stops, hits);
+        ended
     }
 
-    /// Looks at an event and adds what it does to `hits`. `clock` is the steady one.
-    pub(super) fn look(&self, subject: &Subject<'_>, attached: bool, clock: &dyn Fn() -> Duration, hits: &mut Hits) {
-        if !self.enabled || !(attached || self.spec.gate) || !self.spec.fits(subject.event) {
-            return;
-        }
+    /// Adds what becomes of an event that fits and that there was no time to look into: a gate fails closed.
+    fn miss(&self, hits: &mut Hits) {
         let mut after = self.clone();
-        if self.spec.condition.is_some() || self.spec.log.is_some() {
-            // Reading the event is paid for by its size, not by whichever condition comes first.
-            subject.facts();
-        }
-        let began = clock();
-        let stops = after.evaluate(subject, hits);
-        match clock().saturating_sub(began) > BUDGET {
-            true => after.overran(),
-            false => after.overruns = 0,
-        }
+        let limit = EVENT_BUDGET.as_millis();
+        after.problem = Some(format!("not evaluated: the conditions at one event took longer than {limit} ms").into());
+        self.add(after, self.spec.gate && self.spec.log.is_none(), hits);
+    }
+
+    fn add(&self, after: Self, stops: bool, hits: &mut Hits) {
         if stops {
             hits.stops.push(self.id);
             hits.all_stop |= self.spec.all_stop;
@@ -219,10 +336,10 @@ impl Breakpoint {
             }
         }
         let logs = hits.logs.last().is_some_and(|(id, _)| *id == self.id);
-        match self.spec.once && (stops || logs) {
-            true => hits.gone.push(self.id),
-            false if after.differs(self) => hits.touched.push(after),
-            false => {}
+        if self.spec.once && (stops || logs) {
+            hits.gone.push(self.id);
+        } else if after.differs(self) {
+            hits.touched.push(after);
         }
     }
 

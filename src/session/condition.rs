@@ -8,9 +8,10 @@ pub(crate) mod facts;
 pub(crate) mod template;
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::HashMap,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use cel::{
@@ -42,6 +43,11 @@ const MAX_DEPTH: u32 = 32;
 const MAX_REGEX_BYTES: usize = 32 * 1024;
 const MAX_MATCHED_BYTES: usize = 64 * 1024;
 const MATCH_COST: u64 = 64;
+/// What evaluating one part of an expression takes, and how many bytes are walked over meanwhile, about.
+const NANOS_PER_NODE: u64 = 100;
+const BYTES_PER_NANO: u64 = 4;
+/// What reading an event's JSON takes per byte.
+const READING_NANOS_PER_BYTE: u64 = 10;
 /// Compiled regular expressions kept per thread.
 const MAX_REGEXES: usize = 64;
 
@@ -137,6 +143,31 @@ pub(super) fn scope() -> Context<'static, 'static> {
     Context::with_env(ENV.clone())
 }
 
+/// How large an event is, as far as it is known before it is read.
+pub(super) struct Size<'a> {
+    texts: [&'a str; 2],
+    bytes: u64,
+    longest_list: OnceCell<u64>,
+}
+
+impl<'a> Size<'a> {
+    /// Of an event with this data and metadata.
+    pub(super) fn of(data: &'a str, metadata: &'a str) -> Self {
+        Self { texts: [data, metadata], bytes: (data.len() + metadata.len()) as u64, longest_list: OnceCell::new() }
+    }
+
+    /// What reading it takes.
+    pub(super) fn reading(&self) -> Duration {
+        Duration::from_nanos(self.bytes.saturating_mul(READING_NANOS_PER_BYTE))
+    }
+
+    /// No list in it is longer: there is a comma between any two elements.
+    fn longest_list(&self) -> u64 {
+        let commas = |text: &str| text.bytes().map(|byte| u64::from(byte == b',')).sum::<u64>();
+        *self.longest_list.get_or_init(|| 1 + self.texts.into_iter().map(commas).max().unwrap_or(0))
+    }
+}
+
 /// One compiled expression.
 #[derive(Debug)]
 pub(crate) struct Condition {
@@ -145,8 +176,9 @@ pub(crate) struct Condition {
     nesting: u32,
     /// The longest list that the source itself spells out.
     longest_literal: u64,
-    /// How many times over it may read an event, in one step.
+    /// How many times over it may read an event, in one step; and the parts that it evaluates then.
     reads: u64,
+    nodes: u64,
     /// What it looks at: nothing else of an event need be made for it.
     pub(super) sees: Sees,
 }
@@ -214,7 +246,8 @@ impl Condition {
         let nesting = checker.visit(program.expression())?;
         let longest_literal = checker.longest_literal;
         let reads = (checker.additions + 1).saturating_pow(2).max(checker.nodes).max(checker.matches * MATCH_COST);
-        Ok(Self { source: source.into(), nesting, longest_literal, reads, sees: checker.sees, program })
+        let nodes = checker.nodes;
+        Ok(Self { source: source.into(), nesting, longest_literal, reads, nodes, sees: checker.sees, program })
     }
 
     /// Evaluates the condition. A field that is missing makes it false.
@@ -225,6 +258,16 @@ impl Condition {
             Ok(Some(other)) => Err(format!("gives a {}, not true or false", other.type_of())),
             Err(problem) => Err(problem),
         }
+    }
+
+    /// About how long it may take on an event of this size: an estimate from above, by what is known of the event
+    /// before it is read.
+    pub(super) fn cost(&self, size: &Size) -> Duration {
+        let longest = if self.nesting == 0 { 1 } else { size.longest_list().max(self.longest_literal) };
+        let steps = longest.saturating_pow(self.nesting).clamp(1, MAX_STEPS);
+        let evaluated = steps.saturating_mul(self.nodes).saturating_mul(NANOS_PER_NODE);
+        let walked = steps.saturating_mul(self.reads).saturating_mul(size.bytes).min(MAX_WALKED_BYTES);
+        Duration::from_nanos(evaluated.saturating_add(walked / BYTES_PER_NANO))
     }
 
     /// Evaluates to any value; nothing where a field is missing.

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    Change, Forked, Hold, HoldReason, Imported, Mode, Recorded, Refusal, Role, SYSTEM_ACTOR, Session,
+    Change, Forked, Hold, HoldReason, Imported, MAX_ABORTED_RUNS, MAX_RUN_MODES, Mode, Recorded, Refusal, Role,
+    SYSTEM_ACTOR, Session,
     breakpoint::{Breakpoint, MAX_BREAKPOINTS, Spec},
     condition::Condition,
     fork::MAX_FORKS,
@@ -53,12 +54,13 @@ impl Session {
         if let Some(hold) = hold.filter(|hold| hold.gate.is_some()) {
             return Err(Refusal::Gate(hold.event.seq));
         }
+        // A step that names an event means that event's run.
+        let run = run.or(hold.filter(|_| seq.is_some()).map(|hold| &hold.event.run_id));
+        self.room_for_mode(run)?;
         let mut changes = Vec::with_capacity(3);
         if let Some(hold) = hold {
             changes.push(hold.end(Outcome::Stepped, None, actor, now));
         }
-        // A step that names an event means that event's run.
-        let run = run.or(hold.filter(|_| seq.is_some()).map(|hold| &hold.event.run_id));
         changes.extend(self.set_mode(run, Mode::Paused(HoldReason::Step)));
         if let Some((hold, target)) = hold.and_then(|hold| Some((hold, self.target(&hold.event, granularity)?))) {
             changes.push(Change::Mode {
@@ -83,6 +85,13 @@ impl Session {
             // With nothing above, out is over.
             Granularity::Out => above().or_else(own),
         }
+    }
+
+    /// Refuses to set the mode of one run more than may have one: what was asked of the others is not dropped for it.
+    pub(crate) fn room_for_mode(&self, run: Option<&RunId>) -> Result<(), Refusal> {
+        let Some(run) = run.filter(|_| self.asked_modes >= MAX_RUN_MODES) else { return Ok(()) };
+        let has_one = self.runs.get(run).is_some_and(|run| run.mode.is_some() && run.mode_asked);
+        if has_one { Ok(()) } else { Err(Refusal::TooManyRunModes(MAX_RUN_MODES)) }
     }
 
     /// Releases all held Traces, of one run where it is named, and lets later ones pass.
@@ -115,6 +124,10 @@ impl Session {
         let mut changes = Vec::with_capacity(2);
         if let Decision::Abort { reason } = &decision {
             let run = &hold.event.run_id;
+            let is_aborted = self.runs.get(run).is_some_and(|run| run.aborted.is_some());
+            if self.aborted >= MAX_ABORTED_RUNS && !is_aborted {
+                return Err(Refusal::TooManyAborts(MAX_ABORTED_RUNS));
+            }
             let other = |other: &Hold| other.event.run_id == *run && other.event.seq != seq;
             changes.extend(self.end_where(other, Outcome::Released, Some(&decision), actor, now));
             changes.push(Change::Aborted { run: run.clone(), reason: reason.clone() });
@@ -197,6 +210,14 @@ impl Session {
         let held_for = now.steady.saturating_sub(hold.since.steady);
         let passes = hold.gate.is_some_and(|gate| gate.proceeds && gate.timeout.is_some_and(|limit| limit <= held_for));
         Some(hold.end(outcome, passes.then_some(Decision::Proceed), &SYSTEM_ACTOR.into(), now))
+    }
+
+    /// The same for a hold whose caller went away and did not ask again in time.
+    pub(crate) fn give_up_deserted(&self, seq: Seq, now: Moment) -> Vec<Change> {
+        let Some(hold) = self.holds.get(&seq) else { return Vec::new() };
+        let opened = hold.event.node_id.clone().filter(|_| hold.event.kind.phase() == Phase::Opens);
+        let deserted = opened.map(|node| Change::Deserted { run: hold.event.run_id.clone(), node });
+        self.give_up(seq, Outcome::TimedOut, now).into_iter().chain(deserted).collect()
     }
 
     /// Ends every hold without a verb.

@@ -23,7 +23,7 @@ use crate::{
     },
     event::{Decision, Divergence, Effect, Event, EventType, Origin, Phase, Replay, RunId, Seq, SmallStr, Verb},
 };
-use plan::{Disposition, Place, Plan};
+use plan::{Disposition, Place, Plan, model_of};
 
 /// Forks kept per agent whose runs have not ended. The one that was silent the longest makes room, and its run is
 /// stopped for good, so that nothing of it runs live unasked.
@@ -97,7 +97,10 @@ pub(crate) struct Spec {
     pub(crate) model: Option<Box<str>>,
     pub(crate) policies: Policies,
     pub(crate) on_divergence: OnDivergence,
+    /// Places in the data that do not count when steps are matched.
     pub(crate) ignore: Vec<Path>,
+    /// Whether the model does not count either.
+    pub(crate) ignore_model: bool,
 }
 
 /// One fork, as long as its run goes on.
@@ -180,8 +183,8 @@ impl Fork {
         let retrace = Retrace {
             used: vec![false; plan.steps.len()],
             nodes: HashMap::new(),
-            reached: plan.anchor.is_none() && plan.summary.from_record == 0,
-            unserved: plan.summary.from_record,
+            reached: plan.anchor.is_none() && plan.to_answer == 0,
+            unserved: plan.to_answer,
             plan: plan.clone(),
         };
         let mut fork = Self { retrace: Some(retrace), model: plan.model.clone(), policies: plan.policies, last_used };
@@ -212,7 +215,7 @@ impl Fork {
         let digest = &digest.copied().unwrap_or_else(|| plan.digest_of(event));
         // What lies below a step that runs live is live, too: its own hold, if it had one, was the time to ask.
         let Some(place) = retrace.place(event, parents) else { return self.live(event) };
-        let Some(index) = retrace.find(digest, place) else {
+        let Some(index) = retrace.find(event, digest, place) else {
             return match retrace.reached {
                 true => self.live(event),
                 false => self.diverged(event, retrace.divergence(event, digest, place), plan.on_divergence),
@@ -220,10 +223,10 @@ impl Fork {
         };
         let step = &plan.steps[index as usize];
         let mut verdict = match step.disposition {
-            Disposition::Served => self.served(event, step, plan.on_divergence),
+            Disposition::Served | Disposition::Inside => self.served(event, step, plan.on_divergence),
             Disposition::Anchor => self.at_the_fork_point(event, step, plan),
             Disposition::Container => Verdict { retraced: true, ..self.entered(event, step.event.effect) },
-            Disposition::Inside | Disposition::After => self.live_as(event, step.event.effect),
+            Disposition::Superseded | Disposition::After => self.live_as(event, step.event.effect),
         };
         verdict.found = Some(index);
         verdict.replay.source = Some(step.event.seq);
@@ -315,7 +318,7 @@ impl Fork {
                 retrace.reached = true;
                 retrace.unserved -= u32::from(retrace.plan.at_closing);
             }
-            Disposition::Container | Disposition::Inside | Disposition::After => {}
+            Disposition::Container | Disposition::Inside | Disposition::Superseded | Disposition::After => {}
         }
         retrace.reached |= retrace.plan.anchor.is_none() && retrace.unserved == 0;
         self.forget_what_was_served();
@@ -327,9 +330,9 @@ impl Fork {
         let Some(retrace) = &mut self.retrace else { return };
         let Some(found) = retrace.nodes.get_mut(node) else { return };
         let was_answered = |index: u32| match retrace.plan.steps[index as usize].disposition {
-            Disposition::Served => true,
+            Disposition::Served | Disposition::Inside => true,
             Disposition::Anchor => retrace.plan.at_closing,
-            Disposition::Container | Disposition::Inside | Disposition::After => false,
+            Disposition::Container | Disposition::Superseded | Disposition::After => false,
         };
         if found.is_some_and(was_answered) {
             *found = None;
@@ -363,9 +366,12 @@ fn edited(event: &Event, data: Option<Payload>, model: Option<Box<str>>) -> Verd
 }
 
 impl Retrace {
-    /// The oldest recorded step that has this content and place, of those that were not found yet.
-    fn find(&self, digest: &Digest, place: Place) -> Option<u32> {
-        self.plan.twins(digest, place).iter().copied().find(|index| !self.used[*index as usize])
+    /// The oldest recorded step that has this content, model and place, of those that were not found yet. Another
+    /// model's only where the fork ignores the model.
+    fn find(&self, event: &Event, digest: &Digest, place: Place) -> Option<u32> {
+        let unused = || self.plan.twins(digest, place).iter().copied().filter(|index| !self.used[*index as usize]);
+        let same_model = unused().find(|index| self.plan.steps[*index as usize].model() == model_of(event));
+        same_model.or_else(|| unused().next().filter(|_| self.plan.ignore_model))
     }
 
     /// Where a step of this run stands in the source's tree; nothing below what is not of the source.
@@ -376,15 +382,27 @@ impl Retrace {
     /// Says why a step was not found.
     fn divergence(&self, event: &Event, digest: &Digest, place: Place) -> Divergence {
         let twins = self.plan.twins(digest, place);
-        if let Some(last) = twins.last() {
-            let seq = self.plan.steps[*last as usize].event.seq;
-            let reason = format!("the record has this step {} times, and this is one more", twins.len());
-            return Divergence { reason: reason.into(), nearest: Some(seq), fields: Vec::new() };
+        let twins: Vec<_> =
+            twins.iter().map(|index| (&self.plan.steps[*index as usize], self.used[*index as usize])).collect();
+        let model = model_of(event);
+        let counts = |step: &plan::Step| self.plan.ignore_model || step.model() == model;
+        let same: Vec<_> = twins.iter().filter(|(step, _)| counts(step)).collect();
+        if let Some((last, _)) = same.last() {
+            let reason = format!("the record has this step {} times, and this is one more", same.len());
+            return Divergence { reason: reason.into(), nearest: Some(last.event.seq), fields: Vec::new() };
+        }
+        let unused = twins.iter().find(|(_, used)| !used);
+        if let Some((nearest, _)) = unused.or(twins.last()) {
+            return Divergence {
+                reason: "the record has this step for another model only".into(),
+                nearest: Some(nearest.event.seq),
+                fields: Vec::from_iter(difference::Field::label("model", nearest.model(), model)),
+            };
         }
         // The same content elsewhere, then what is alike: the same place, the same name, the order of the record.
         let steps = self.plan.steps.iter().zip(&self.used);
-        let alike = steps
-            .filter(|(step, used)| !**used && step.event.kind == event.kind && step.disposition != Disposition::Inside);
+        let is_left_out = |step: &plan::Step| matches!(step.disposition, Disposition::Inside | Disposition::Superseded);
+        let alike = steps.filter(|(step, used)| !**used && step.event.kind == event.kind && !is_left_out(step));
         let mut alike: Vec<_> = alike.map(|(step, _)| step).collect();
         alike.sort_by_key(|step| (step.event.name != event.name, step.place != place));
         let mut bytes = event.data.json.len();
@@ -395,7 +413,9 @@ impl Retrace {
                 break;
             }
             let mut found = difference::between(&step.event.data.json, &event.data.json, &self.plan.ignore);
+            let model = difference::Field::label("model", step.model(), model).filter(|_| !self.plan.ignore_model);
             let labels = [
+                model,
                 difference::Field::label("name", step.event.name.as_deref(), event.name.as_deref()),
                 difference::Field::label("match_key", step.event.match_key(), event.match_key()),
             ];

@@ -38,6 +38,10 @@ pub(crate) enum Refusal {
     NoBreakpoint(u64),
     #[error("breakpoints are limited to {0} per agent")]
     TooManyBreakpoints(usize),
+    #[error("runs with a mode of their own are limited to {0} per agent: continue or pause without naming a run first")]
+    TooManyRunModes(usize),
+    #[error("aborted runs are limited to {0} per agent: continue one of them, or clear the trace first")]
+    TooManyAborts(usize),
     #[error("request_id was used before with another body")]
     OtherBody,
     #[error("there is no run {:?}", .0.as_str())]

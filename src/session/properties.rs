@@ -212,6 +212,7 @@ proptest! {
             let (position, total) = driver.pos();
             prop_assert!(position <= total, "position {position} of {total}");
             prop_assert_eq!(total, driver.events.len() as u64, "the session counts what the log keeps");
+            prop_assert!(driver.session.counts_its_runs(), "{command:?}: {:?}", driver.session);
             prop_assert!(driver.session.mode().is_some() || driver.session.holds().all(|hold| hold.gate.is_some()), "held while detached");
             prop_assert_eq!(&BTreeSet::from_iter(driver.held()), &world.waiting, "who waits is who was not told");
         }

@@ -29,6 +29,15 @@ impl Parents {
         }
     }
 
+    /// Forgets all but the newest `most` nodes.
+    pub(super) fn shrink(&mut self, most: usize) {
+        for node in self.order.drain(..self.order.len().saturating_sub(most)) {
+            self.parents.remove(&node);
+        }
+        self.order.shrink_to_fit();
+        self.parents.shrink_to_fit();
+    }
+
     /// The node above an event's.
     pub(super) fn parent_of(&self, event: &Event) -> Option<SmallStr> {
         event.parent_id.clone().or_else(|| self.parents.get(event.node_id.as_ref()?).cloned())

@@ -5,7 +5,10 @@ use super::{
     control::Granularity,
     fixtures::{Driver, everything, moment, report, run_id},
 };
-use crate::event::{Decision, EventType, Outcome, Report, Seq};
+use crate::{
+    content::payload::{Encoding, Payload},
+    event::{Decision, EventType, Outcome, Report, Seq},
+};
 
 fn actor() -> std::sync::Arc<str> {
     "tester".into()
@@ -291,16 +294,133 @@ fn a_pause_within_the_grace_is_kept_for_the_next_attach() {
 }
 
 #[test]
-fn modes_of_runs_are_bounded_and_the_oldest_goes_back_to_the_default() {
+fn a_mode_that_was_asked_for_is_not_dropped_for_another() {
     let mut driver = Driver::attached();
     for run in 0..super::MAX_RUN_MODES {
-        resume(&mut driver, Some(&format!("run {run}")));
+        let run = run_id(&format!("run {run}"));
+        assert_eq!(driver.session.room_for_mode(Some(&run)), Ok(()));
+        driver.run(|session| session.resume(Some(&run), &actor(), moment(9)));
     }
-    let seq = driver.prompt("one more");
-    assert_eq!(resume(&mut driver, Some("one more")), [seq]);
-    driver.prompt("one more");
-    assert!(driver.held().is_empty(), "a continue is never lost");
-    assert_eq!(driver.session.runs(9_999).len(), super::MAX_RUN_MODES);
+    let (first, other) = (run_id("run 0"), run_id("other"));
+    let refusal = Refusal::TooManyRunModes(super::MAX_RUN_MODES);
+    assert_eq!(driver.session.room_for_mode(Some(&other)), Err(refusal.clone()));
+    assert_eq!(
+        driver.session.step(Some(&other), None, Granularity::Into, &actor(), moment(9)).expect_err("full"),
+        refusal
+    );
+    assert_eq!((driver.session.room_for_mode(Some(&first)), driver.session.room_for_mode(None)), (Ok(()), Ok(())));
+    // Runs that stop at a breakpoint change nothing of that.
+    let breakpoint = driver.session.create_breakpoint(std::sync::Arc::new(super::fixtures::spec())).expect("room");
+    driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+    resume(&mut driver, None);
+    driver.run(|session| session.pause(Some(&first)));
+    for run in 0..super::MAX_RUN_MODES + 5 {
+        let seq = driver.prompt(&format!("stopped {run}"));
+        driver.run(|session| Vec::from_iter(session.give_up(seq, Outcome::Abandoned, moment(9))));
+    }
+    driver.run(|_| vec![Change::BreakpointGone(1)]);
+    let held = driver.prompt("run 0");
+    assert_eq!(driver.held(), [held.0]);
+}
+
+#[test]
+fn one_abort_too_many_is_refused_and_lifts_none() {
+    let mut driver = Driver::attached();
+    let abort = |driver: &mut Driver, run: &str| {
+        let seq = driver.trace(Report { accepts: everything(), ..report(EventType::Prompt, run) });
+        let changes = driver.session.release(seq, Decision::Abort { reason: "enough".into() }, &actor(), moment(9));
+        changes.map(|changes| drop(driver.run(|_| changes)))
+    };
+    for run in 0..super::MAX_ABORTED_RUNS {
+        assert_eq!(abort(&mut driver, &format!("run {run}")), Ok(()));
+    }
+    let refusal = Refusal::TooManyAborts(super::MAX_ABORTED_RUNS);
+    assert_eq!(abort(&mut driver, "other"), Err(refusal));
+    let later = driver.prompt("run 0");
+    assert!(matches!(driver.answer_to(later).decision, Decision::Abort { .. }));
+    resume(&mut driver, Some("run 1"));
+    let held = Seq(driver.held()[0]);
+    let abort = Decision::Abort { reason: "".into() };
+    assert!(driver.session.release(held, abort, &actor(), moment(9)).is_ok(), "there is room again");
+}
+
+#[test]
+fn only_what_nothing_was_decided_about_can_be_evicted() {
+    let idle = |act: fn(&mut Driver)| {
+        let mut driver = Driver::new();
+        driver.prompt("r");
+        act(&mut driver);
+        driver.session.is_idle()
+    };
+    assert!(idle(|_| ()));
+    assert!(!idle(|driver| pause(driver, None)));
+    assert!(!idle(|driver| pause(driver, Some("r"))));
+    assert!(!idle(|driver| drop(driver.run(|_| vec![Change::Aborted { run: run_id("r"), reason: "".into() }]))));
+    assert!(!idle(|driver| {
+        let spec = super::breakpoint::Spec { enabled: false, ..super::fixtures::spec() };
+        let breakpoint = driver.session.create_breakpoint(spec.into()).expect("room");
+        driver.run(|_| vec![Change::Breakpoint(breakpoint)]);
+    }));
+    assert!(idle(|driver| {
+        pause(driver, Some("r"));
+        resume(driver, None);
+        driver.run(|_| vec![Change::Aborted { run: run_id("r"), reason: "".into() }]);
+        resume(driver, Some("r"));
+    }));
+    // A debugger that came and went leaves nothing.
+    assert!(idle(|driver| {
+        driver.run(|session| session.join(Role::Debugger, true));
+        driver.run(|_| vec![Change::Left(Role::Debugger)]);
+        driver.run(|session| session.detach(moment(9)));
+    }));
+}
+
+fn spending(kind: EventType, run: &str, tokens: u64) -> Report {
+    let details = crate::event::Details { token_count: Some(tokens), ..Default::default() };
+    Report { details: Some(Box::new(details)), ..report(kind, run) }
+}
+
+#[test]
+fn what_a_run_came_to_outlives_its_events() {
+    let mut driver = Driver::new();
+    driver.trace(Report { parent_id: Some("above".into()), ..spending(EventType::Prompt, "quiet", 60) });
+    driver.prompt("other");
+    driver.trim();
+    assert!(driver.session.run_view(&run_id("quiet")).is_none(), "there is nothing to show of it");
+    driver.trace(spending(EventType::Response, "quiet", 5));
+    let event = driver.events.last().expect("some");
+    assert_eq!(event.node_id.as_deref(), Some("n1"));
+    let context = event.context;
+    assert_eq!((context.run_events, context.run_tokens, context.depth), (2, 65, 1));
+    assert!(super::fork::plan::is_truncated([&**event]));
+}
+
+#[test]
+fn quiet_runs_are_bounded_and_the_oldest_begins_again() {
+    let mut driver = Driver::new();
+    driver.run(|_| vec![Change::Aborted { run: run_id("run 1"), reason: "".into() }]);
+    for run in 0..=super::quiet::MAX_QUIET_RUNS + 1 {
+        driver.prompt(&format!("run {run}"));
+        driver.trim();
+    }
+    assert_eq!(driver.session.quiet.len(), super::quiet::MAX_QUIET_RUNS);
+    for (run, events) in [("run 0", 1), ("run 1", 2), ("run 2", 2)] {
+        let seq = driver.prompt(run);
+        assert_eq!(driver.events.last().expect("some").context.run_events, events, "{run}");
+        assert_eq!(matches!(driver.answer_to(seq).decision, Decision::Abort { .. }), run == "run 1");
+    }
+}
+
+#[test]
+fn the_result_of_a_step_that_was_trimmed_while_it_was_held_finds_its_node() {
+    let mut driver = Driver::attached();
+    let held = driver.trace(report(EventType::ToolCall, "g"));
+    driver.trim();
+    assert!(driver.session.run_view(&run_id("g")).is_some(), "it is readable");
+    driver.step();
+    driver.trace(report(EventType::ToolResult, "g"));
+    assert_eq!(driver.events.last().expect("some").node_id.as_deref(), Some("n1"));
+    assert_eq!(driver.answer_to(held).outcome, Outcome::Stepped);
 }
 
 #[test]
@@ -361,7 +481,11 @@ fn a_request_whose_event_was_trimmed_is_known_while_it_is_held() {
     driver.trace(Report { request_id: Some("r".into()), ..report(EventType::Prompt, "") });
     driver.trim();
     assert!(matches!(driver.session.known(&"r".into(), 7), Ok(Some(Known::Held(_)))));
+    let event = driver.session.holds().next().expect("held").event.clone();
     driver.step();
+    // Its caller may ask again: the answer is there as long as the record of the decision is.
+    assert!(matches!(driver.session.known(&"r".into(), 7), Ok(Some(Known::Answered(_)))));
+    driver.run(|_| vec![Change::KeptGone(event)]);
     assert!(matches!(driver.session.known(&"r".into(), 7), Ok(None)));
 }
 
@@ -443,4 +567,105 @@ fn a_step_target_is_of_its_run_alone() {
     driver.step_by(Granularity::Over);
     let other = driver.prompt("other");
     assert_eq!(driver.held(), [other.0], "other runs are as paused as before");
+}
+
+fn nodes(driver: &Driver) -> Vec<Option<&str>> {
+    driver.events.iter().map(|event| event.node_id.as_deref()).collect()
+}
+
+fn with_data(kind: EventType, json: &str) -> Report {
+    let data = Payload { json: json.into(), encoding: Encoding::Json };
+    Report { data, ..report(kind, "") }
+}
+
+#[test]
+fn an_opening_that_comes_once_more_supersedes_the_one_that_never_closed() {
+    let mut driver = Driver::new();
+    driver.trace(with_data(EventType::Prompt, r#"{"q":1}"#));
+    driver.trace(with_data(EventType::Prompt, r#"{"q":1}"#));
+    driver.trace(report(EventType::Response, ""));
+    assert_eq!(nodes(&driver)[2], Some("n2"));
+    // Both were asked at once: the second answer is that of the other.
+    driver.trace(report(EventType::Response, ""));
+    assert_eq!(nodes(&driver)[3], Some("n1"));
+}
+
+#[test]
+fn openings_that_differ_are_concurrent_and_stay_unpaired() {
+    let model = |model: &str| {
+        let details = crate::event::Details { model: Some(model.into()), ..Default::default() };
+        Report { details: Some(Box::new(details)), ..report(EventType::Prompt, "") }
+    };
+    let parent = |parent: &str| Report { parent_id: Some(parent.into()), ..report(EventType::Prompt, "") };
+    for (first, second) in [
+        (with_data(EventType::Prompt, r#"{"q":1}"#), with_data(EventType::Prompt, r#"{"q":2}"#)),
+        (model("a"), model("b")),
+        (report(EventType::Prompt, ""), model("a")),
+        (parent("a"), parent("b")),
+    ] {
+        let mut driver = Driver::new();
+        driver.trace(first);
+        driver.trace(second);
+        driver.trace(report(EventType::Response, ""));
+        assert_eq!(nodes(&driver)[2], None);
+    }
+}
+
+#[test]
+fn the_end_of_a_run_closes_what_is_open_in_it() {
+    let mut driver = Driver::attached();
+    resume(&mut driver, None);
+    driver.trace(with_data(EventType::Prompt, r#"{"q":1}"#));
+    driver.trace(Report { run_end: true, ..report(EventType::Log, "") });
+    driver.trace(report(EventType::Error, ""));
+    pause(&mut driver, None);
+    let again = driver.trace(with_data(EventType::Prompt, r#"{"q":2}"#));
+    assert_eq!(driver.step_by(Granularity::Over), [again]);
+    let response = driver.trace(report(EventType::Response, ""));
+    assert_eq!((nodes(&driver)[2], nodes(&driver)[4]), (None, Some("n4")));
+    assert_eq!(driver.held(), [response.0], "step over stops at it");
+}
+
+#[test]
+fn what_an_abandoned_hold_opened_is_passed_over() {
+    for deserted in [false, true] {
+        let mut driver = Driver::attached();
+        let seq = driver.trace(with_data(EventType::Prompt, r#"{"q":1}"#));
+        driver.run(|session| match deserted {
+            false => Vec::from_iter(session.give_up(seq, Outcome::Abandoned, moment(5))),
+            true => session.give_up_deserted(seq, moment(5)),
+        });
+        let again = driver.trace(with_data(EventType::Prompt, r#"{"q":2}"#));
+        assert_eq!(driver.step_by(Granularity::Over), [again]);
+        let response = driver.trace(report(EventType::Response, ""));
+        assert_eq!((nodes(&driver)[2], driver.held()), (Some("n2"), vec![response.0]));
+        // Its caller may have gone on all the same: where no other fits, the answer is its own.
+        driver.trace(report(EventType::Response, ""));
+        assert_eq!(nodes(&driver)[3], Some("n1"));
+    }
+}
+
+#[test]
+fn a_parent_tells_parallel_calls_of_one_name_apart() {
+    let call = |parent: &str, json: &str| Report {
+        name: Some("get".into()),
+        parent_id: Some(parent).filter(|parent| !parent.is_empty()).map(Into::into),
+        ..with_data(EventType::ToolCall, json)
+    };
+    let result = |parent: &str| Report { kind: EventType::ToolResult, ..call(parent, "{}") };
+    let mut driver = Driver::new();
+    for (parent, json) in [("a", r#"{"n":1}"#), ("b", r#"{"n":2}"#), ("", r#"{"n":3}"#)] {
+        driver.trace(call(parent, json));
+    }
+    // Of b; of none of two; of a; of the one that named none; of the call that it names; of another parent.
+    driver.trace(result("b"));
+    driver.trace(result(""));
+    driver.trace(result("a"));
+    driver.trace(result("x"));
+    driver.trace(call("a", r#"{"n":8}"#));
+    driver.trace(result("n8"));
+    driver.trace(call("a", r#"{"n":10}"#));
+    driver.trace(result("c"));
+    let closed: Vec<_> = [3, 4, 5, 6, 8, 10].map(|index| nodes(&driver)[index]).into();
+    assert_eq!(closed, [Some("n2"), None, Some("n1"), Some("n3"), Some("n8"), None]);
 }

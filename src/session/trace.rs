@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
-    breakpoint::{Gate, Hits, Message, Subject, label, stop},
+    breakpoint::{Breakpoint, Gate, Hits, Looks, Message, label, stop},
     fork::Verdict,
     hold::decided,
 };
@@ -23,13 +23,34 @@ use crate::{
 };
 
 /// A step as it comes to the session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reported {
     pub(crate) report: Report,
     /// Of the body, where the request has an id.
     pub(crate) fingerprint: u64,
     /// Of the content, where its run retraces another and the step opens something.
     pub(crate) digest: Option<Digest>,
+}
+
+/// A step with its number and its node, before it is decided whether it is held.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) event: Arc<Event>,
+    fingerprint: u64,
+    repeat_key: u64,
+    may_hold: bool,
+    /// What its fork says of it.
+    verdict: Option<Verdict>,
+    /// Why its run was stopped.
+    aborted: Option<Box<str>>,
+}
+
+impl Prepared {
+    /// Whether conditions see the same in both, of one report.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        let seen = |it: &Self| (it.event.seq, it.event.node_id.clone(), it.event.origin, it.event.context);
+        seen(self) == seen(other) && self.aborted.is_some() == other.aborted.is_some()
+    }
 }
 
 impl Session {
@@ -45,6 +66,47 @@ impl Session {
         now: Moment,
         clock: &dyn Fn() -> Duration,
     ) -> (Recorded, Vec<Change>) {
+        let looks = self.looks(&reported.report);
+        self.trace_with(reported, looks, room, now, clock)
+    }
+
+    /// The same where it is known what a step has to be looked at with.
+    pub(crate) fn trace_with(
+        &self,
+        reported: Reported,
+        looks: Option<Looks<&Breakpoint>>,
+        room: bool,
+        now: Moment,
+        clock: &dyn Fn() -> Duration,
+    ) -> (Recorded, Vec<Change>) {
+        let prepared = self.prepare(reported, now);
+        let hits = looks.map_or_else(Hits::default, |looks| looks.evaluate(&prepared.event, clock));
+        self.decide(prepared, hits, room, now)
+    }
+
+    /// The same where there is no time for conditions.
+    pub(crate) fn trace_missed(&self, reported: Reported, room: bool, now: Moment) -> (Recorded, Vec<Change>) {
+        let looks = self.looks(&reported.report);
+        let prepared = self.prepare(reported, now);
+        let hits = looks.map_or_else(Hits::default, |looks| looks.missed(&prepared.event));
+        self.decide(prepared, hits, room, now)
+    }
+
+    /// The breakpoints that a step has to be looked at with; nothing where there are none, or where its run is stopped.
+    pub(crate) fn looks(&self, report: &Report) -> Option<Looks<&Breakpoint>> {
+        if self.breakpoints.is_empty() || self.runs.get(&report.run_id).is_some_and(|run| run.aborted.is_some()) {
+            return None;
+        }
+        Some(Looks::at(report, self.breakpoints.values(), self.breakpoint_revision, self.attached))
+    }
+
+    /// Whether the breakpoints are those that were looked with.
+    pub(crate) fn still_has(&self, looks: &Looks) -> bool {
+        (looks.revision, looks.attached) == (self.breakpoint_revision, self.attached)
+    }
+
+    /// Numbers a reported step and finds its node.
+    pub(crate) fn prepare(&self, reported: Reported, now: Moment) -> Prepared {
         let Reported { mut report, fingerprint, digest } = reported;
         let may_hold = report.may_hold;
         let known = self.runs.get_key_value(&report.run_id);
@@ -62,19 +124,21 @@ impl Session {
             (None, true) => Some(Verdict::gone(&event)),
             (None, false) => None,
         });
-        let (found, result) = verdict.as_ref().map_or((None, Origin::Live), |verdict| (verdict.found, verdict.result));
         if let Some(verdict) = &verdict {
             event.origin = verdict.origin;
             let replay = Some(&verdict.replay).filter(|replay| replay.source.is_some() || replay.divergence.is_some());
             event.replay = replay.cloned().map(Box::new);
         }
-        let event = Arc::new(event);
+        Prepared { event: Arc::new(event), fingerprint, repeat_key, may_hold, verdict, aborted }
+    }
+
+    /// Says whether a prepared step is held, given what breakpoints say of it; and what else comes of it.
+    pub(crate) fn decide(&self, prepared: Prepared, hits: Hits, room: bool, now: Moment) -> (Recorded, Vec<Change>) {
+        let Prepared { event, fingerprint, repeat_key, may_hold, verdict, aborted } = prepared;
+        let run = self.runs.get(&event.run_id);
+        let (found, result) = verdict.as_ref().map_or((None, Origin::Live), |verdict| (verdict.found, verdict.result));
         let mut answer = Answer::passed(&event, self.total() + 1);
         let is_aborted = aborted.is_some();
-        let hits = match !is_aborted && !self.breakpoints.is_empty() {
-            true => self.hits(&event, clock),
-            false => Hits::default(),
-        };
         // What asks never to be held is held at a gate all the same.
         let hold = self.hold_for(&event, run, &hits, verdict.as_ref(), answer.total);
         let hold = hold.filter(|hold| !is_aborted && (may_hold || hold.gate.is_some()));
@@ -102,7 +166,7 @@ impl Session {
         let opens = report.kind.phase() == Phase::Opens;
         let node_id = report.node_id.or_else(|| match report.kind.phase() {
             Phase::Opens => Some(own_node(seq)),
-            Phase::Closes => run?.open.only_match(report.kind, report.name.as_deref()),
+            Phase::Closes => run?.open.only_match(report.kind, report.name.as_deref(), report.parent_id.as_deref()),
             Phase::Neither => None,
         });
         let repeat_key = if opens { repeat_key(report.kind, report.name.as_deref(), &report.data) } else { 0 };
@@ -144,15 +208,6 @@ impl Session {
             replay: None,
         };
         (event, repeat_key)
-    }
-
-    fn hits(&self, event: &Event, clock: &dyn Fn() -> Duration) -> Hits {
-        let subject = Subject::new(event, self.breakpoints.values().map(|breakpoint| &*breakpoint.spec));
-        let mut hits = Hits::default();
-        for breakpoint in self.breakpoints.values() {
-            breakpoint.look(&subject, self.attached, clock, &mut hits);
-        }
-        hits
     }
 
     /// The hold of an event, if it is to stop.
@@ -304,7 +359,7 @@ impl Repeats {
 
 /// Equal for equal type, name and data, as the agent wrote them. Of the agent's own texts and for its own count, so
 /// that it need not withstand anybody; of every opening event, so that it has to be quick.
-fn repeat_key(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
+pub(super) fn repeat_key(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
     FixedState::default().hash_one((kind, name, &*data.json))
 }
 

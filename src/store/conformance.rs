@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Entry, Log, Offset};
-use crate::event::{Decision, Event, HoldEnded, Outcome, RunId, Seq, Timestamp};
+use super::{Entry, Log, Offset, Trimmed};
+use crate::event::{Decision, HoldEnded, Outcome, RunId, Seq, Timestamp};
 
 /// Runs every claim against fresh logs of one kind, whose first epoch is "first".
 pub(crate) fn run(new: impl Fn() -> Box<dyn Log>) {
@@ -13,6 +13,9 @@ pub(crate) fn run(new: impl Fn() -> Box<dyn Log>) {
     trimming_drops_one_event_and_the_endings_behind_it(new());
     bytes_are_those_of_what_is_retained(new());
     clearing_never_uses_an_offset_again(new());
+    what_is_held_is_kept_until_its_ending_goes(new());
+    an_ending_that_is_alone_can_be_trimmed(new());
+    clearing_drops_what_is_kept(new());
 }
 
 fn event(seq: u64, text: &str) -> Entry {
@@ -49,14 +52,19 @@ fn words(log: &dyn Log) -> Vec<String> {
     read(log, 0, usize::MAX).into_iter().map(|(_, _, word)| word).collect()
 }
 
-fn seq_of(trimmed: Option<(Arc<Event>, usize)>) -> Option<u64> {
-    trimmed.map(|(event, _)| event.seq.0)
+/// Trims where nothing is held.
+fn trim(log: &mut Box<dyn Log>) -> Trimmed {
+    log.trim(&|_| false).unwrap_or_default()
+}
+
+fn seq_of(trimmed: Trimmed) -> Option<u64> {
+    trimmed.event.map(|event| event.seq.0)
 }
 
 fn an_empty_log_has_nothing(mut log: Box<dyn Log>) {
     assert_eq!((log.start(), log.end(), log.bytes()), (Offset(1), Offset(1), 0));
     assert!(words(&*log).is_empty());
-    assert_eq!(seq_of(log.trim()), None);
+    assert_eq!(seq_of(trim(&mut log)), None);
 }
 
 fn offsets_are_contiguous_and_reads_are_ordered(mut log: Box<dyn Log>) {
@@ -74,7 +82,7 @@ fn reading_from_what_is_gone_begins_at_the_oldest(mut log: Box<dyn Log>) {
     for seq in 1..=3 {
         log.append(event(seq, "x"));
     }
-    log.trim();
+    trim(&mut log);
     assert_eq!(read(&*log, 1, 1)[0].0, 2);
 }
 
@@ -82,12 +90,12 @@ fn trimming_drops_one_event_and_the_endings_behind_it(mut log: Box<dyn Log>) {
     for entry in [event(1, "a"), ended(1), event(2, "b"), event(3, "c"), ended(2)] {
         log.append(entry);
     }
-    assert_eq!(seq_of(log.trim()), Some(1));
+    assert_eq!(seq_of(trim(&mut log)), Some(1));
     assert_eq!(words(&*log), ["event 2", "event 3", "ended 2"]);
     assert_eq!(log.start(), Offset(3));
-    assert_eq!(seq_of(log.trim()), Some(2));
+    assert_eq!(seq_of(trim(&mut log)), Some(2));
     assert_eq!(words(&*log), ["event 3", "ended 2"]);
-    assert_eq!(seq_of(log.trim()), Some(3));
+    assert_eq!(seq_of(trim(&mut log)), Some(3));
     assert_eq!((log.start(), log.end()), (Offset(6), Offset(6)));
 }
 
@@ -100,9 +108,9 @@ fn bytes_are_those_of_what_is_retained(mut log: Box<dyn Log>) {
     log.append(ended(1));
     log.append(large);
     assert_eq!(log.bytes(), small_bytes + ended_bytes + large_bytes);
-    assert_eq!(log.trim().map(|(_, bytes)| bytes), Some(small_bytes + ended_bytes));
+    assert_eq!(trim(&mut log).freed, small_bytes + ended_bytes);
     assert_eq!(log.bytes(), large_bytes);
-    log.trim();
+    trim(&mut log);
     assert_eq!(log.bytes(), 0);
 }
 
@@ -113,4 +121,45 @@ fn clearing_never_uses_an_offset_again(mut log: Box<dyn Log>) {
     assert_eq!((log.start(), log.end(), log.bytes()), (Offset(3), Offset(3), 0));
     log.append(event(3, "c"));
     assert_eq!(read(&*log, 0, 9), [(3, "second".to_owned(), "event 3".to_owned())]);
+}
+
+fn what_is_held_is_kept_until_its_ending_goes(mut log: Box<dyn Log>) {
+    let held = event(1, "held").bytes();
+    for seq in 1..=3 {
+        log.append(event(seq, if seq == 1 { "held" } else { "x" }));
+    }
+    let before = log.bytes();
+    let trimmed = log.trim(&|seq| seq == Seq(1)).expect("an event");
+    assert_eq!((trimmed.event.map(|event| event.seq), trimmed.freed, trimmed.gone.len()), (Some(Seq(1)), 0, 0));
+    assert_eq!((log.bytes(), log.held_bytes()), (before - held, held));
+    trim(&mut log);
+    assert_eq!((log.start(), log.kept(Offset(0)), log.kept(Offset(2))), (Offset(3), Some(Offset(1)), None));
+    assert_eq!(words(&*log), ["event 1", "event 3"]);
+    assert_eq!(read(&*log, 0, 1)[0].0, 1);
+    assert_eq!(read(&*log, 2, 9)[0].0, 3);
+    // The decision is in the record, and the event beside it as long as that is.
+    log.append(ended(1));
+    assert_eq!((words(&*log), log.held_bytes()), (vec!["event 1".into(), "event 3".into(), "ended 1".into()], 0));
+    log.append(event(4, "x"));
+    let trimmed = trim(&mut log);
+    assert_eq!(trimmed.gone.iter().map(|event| event.seq).collect::<Vec<_>>(), [Seq(1)]);
+    assert_eq!((words(&*log), log.kept(Offset(0))), (vec!["event 4".to_owned()], None));
+    trim(&mut log);
+    assert_eq!((log.bytes(), log.held_bytes()), (0, 0));
+}
+
+fn an_ending_that_is_alone_can_be_trimmed(mut log: Box<dyn Log>) {
+    log.append(event(1, "held"));
+    log.trim(&|_| true);
+    log.append(ended(1));
+    let trimmed = log.trim(&|_| false).expect("an ending");
+    assert_eq!((trimmed.event.is_some(), trimmed.gone.len()), (false, 1));
+    assert_eq!((log.bytes(), log.held_bytes(), log.trim(&|_| false).is_none()), (0, 0, true));
+}
+
+fn clearing_drops_what_is_kept(mut log: Box<dyn Log>) {
+    log.append(event(1, "held"));
+    log.trim(&|_| true);
+    log.clear("second".into());
+    assert_eq!((log.kept(Offset(0)), log.held_bytes()), (None, 0));
 }

@@ -44,7 +44,7 @@ async fn the_least_recently_used_idle_agent_makes_room() {
     assert_eq!(server.status("watched").await["debuggers"], 1);
     let also_watched = server.attach("new").await;
     let (status, answer) = server.try_post("third", "trace", "{\"type\":\"log\"}").await;
-    assert_eq!((status, &answer["reason"]), (StatusCode::TOO_MANY_REQUESTS, &json!("TOO_MANY_AGENTS")));
+    assert_eq!((status, &answer["reason"]), (StatusCode::TOO_MANY_REQUESTS, &json!("AGENT_LIMIT")));
     drop((watched, also_watched));
     server.until("watched", "the debugger to go", |status| status["debuggers"] == 0).await;
     server.log("third", json!({})).await;

@@ -9,6 +9,7 @@ mod grpc;
 mod guards;
 mod holding;
 mod http;
+mod keeping;
 mod layers;
 mod limits;
 mod parity;

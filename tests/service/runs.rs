@@ -312,3 +312,42 @@ async fn a_fork_that_is_stepped_stops_at_its_fork_point_first() {
     server.post("a", "step", json!({})).await;
     assert_eq!(held.answer().await["outcome"], "stepped");
 }
+
+#[tokio::test]
+async fn another_model_is_a_divergence_over_either_wire_and_can_be_ignored_by_name() {
+    let server = TestServer::start().await;
+    let ask = |run: &str, model: &str| {
+        of_run(run, &json!({"type": "prompt", "data": {"q": 1}, "model": model, "hold": "never"}))
+    };
+    for model in ["gpt", "claude"] {
+        server.post("a", "trace", ask("first", model)).await;
+        server.post("a", "trace", of_run("first", &json!({"type": "response", "data": {"by": model}}))).await;
+    }
+    server.post("a", "trace", of_run("first", &json!({"type": "prompt", "data": {"q": "end"}}))).await;
+    let (server, ask) = (&server, &ask);
+    let fork = |body: Value| async move {
+        let mut whole = json!({"run_id": "first", "seq": 5, "on_divergence": "fail"});
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        server.post("a", "fork", whole).await["run_id"].as_str().unwrap().to_owned()
+    };
+    let run = fork(json!({})).await;
+    let answer = |run: String, model: &'static str| async move { server.post("a", "trace", ask(&run, model)).await };
+    assert_eq!(answer(run.clone(), "claude").await["decision"]["data"], json!({"by": "claude"}));
+    let diverged = answer(run.clone(), "mistral").await;
+    assert_eq!(diverged["decision"]["action"], "fail");
+    let url = format!("{}/agent/a/debug/trace?run_id={run}", server.url);
+    let events = server.answer(server.http.get(url)).await.1;
+    let fields = json!([{"path": "model", "left": "\"gpt\"", "right": "\"mistral\""}]);
+    assert_eq!(events["events"][1]["divergence"]["fields"], fields);
+    let request = proto::ListEventsRequest { agent_id: "a".into(), run_id: Some(run), ..Default::default() };
+    let page = server.grpc().await.list_events(request).await.unwrap().into_inner();
+    assert_eq!(page.events[1].event.as_ref().unwrap().divergence.as_ref().unwrap().fields[0].path, "model");
+
+    let ignoring = fork(json!({"ignore": ["model"]})).await;
+    assert_eq!(answer(ignoring.clone(), "mistral").await["decision"]["data"], json!({"by": "gpt"}));
+    let request =
+        proto::ForkRequest { agent_id: "a".into(), seq: 5, ignore: vec!["models".into()], ..Default::default() };
+    let refused = server.grpc().await.fork(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("or be `model`"), "{}", refused.message());
+}

@@ -40,6 +40,12 @@ pub(crate) struct Span {
 pub(crate) type SharedSpan = std::sync::Arc<Encoded<Span>>;
 
 impl Span {
+    /// One record.
+    pub(super) fn of(record: Record) -> Self {
+        let seen = if let Entry::Event(event) = &record.entry { Some(event.seq) } else { None };
+        Self { next: Offset(record.offset.0 + 1), seen, bytes: record.entry.bytes(), records: vec![record] }
+    }
+
     /// Reads from an offset that is retained, until a batch is full or the log ends.
     pub(super) fn read(log: &dyn Log, from: Offset) -> Self {
         let mut span = Self { records: Vec::new(), next: from, seen: None, bytes: 0 };

@@ -22,6 +22,10 @@ use crate::{
 /// The largest Struct sent: what came as one in a message of 4 MiB goes back as one.
 const MAX_STRUCT_BYTES: usize = 4 * 1024 * 1024 - 64 * 1024;
 
+/// The bytes of events that one list of held steps shows, as the byte limits count them: it fits a client's largest
+/// message, and is sent again with every change. One event is always shown.
+const MAX_HELD_BYTES: usize = 256 * 1024;
+
 /// What a Trace is told, its payload in the form of the event's own; where that had none, as it was decided.
 pub(crate) fn trace(answer: Answer, form: Option<Encoding>) -> proto::TraceResponse {
     proto::TraceResponse {
@@ -54,7 +58,7 @@ pub(crate) fn status(agent: &AgentId, status: Status, visibility: Visibility) ->
         mode: run_mode(status.snapshot.mode.as_ref()).into(),
         debuggers: status.snapshot.debuggers,
         observers: status.snapshot.observers,
-        held: status.snapshot.held.iter().map(|view| held(view, visibility)).collect(),
+        held: holds(&status.snapshot.held, visibility),
         first_seq: status.bounds.map_or(0, |(first, _)| first.0),
         last_seq: status.bounds.map_or(0, |(_, last)| last.0),
         dropped_events: status.dropped,
@@ -95,7 +99,7 @@ pub(crate) fn page(page: Page) -> proto::ListEventsResponse {
 pub(crate) fn state(snapshot: &Snapshot, visibility: Visibility) -> proto::State {
     proto::State {
         mode: run_mode(snapshot.mode.as_ref()).into(),
-        held: snapshot.held.iter().map(|view| held(view, visibility)).collect(),
+        held: holds(&snapshot.held, visibility),
         debuggers: snapshot.debuggers,
         observers: snapshot.observers,
         breakpoint_revision: snapshot.breakpoint_revision,
@@ -194,6 +198,38 @@ fn form<T>(
     }
 }
 
+/// The held steps with their events, as far as there is room for them: what the trace has no longer comes first.
+fn holds(views: &[HeldView], visibility: Visibility) -> Vec<proto::Held> {
+    let mut holds: Vec<_> = views.iter().map(|view| held(view, visibility)).collect();
+    let mut shown = 0;
+    for trimmed in [true, false] {
+        let views = views.iter().zip(&mut holds).filter(|(view, _)| view.trimmed == trimmed);
+        for (view, hold) in views {
+            let fits = |event: &event::Event| shown == 0 || shown + event.bytes() <= MAX_HELD_BYTES;
+            // Masking takes a while: not for what is left out anyway.
+            let seen = fits(&view.event).then(|| visibility.of_event(&view.event)).filter(|event| fits(event));
+            if let Some(seen) = seen {
+                shown += seen.bytes();
+                hold.event = Some(event_as_text(&seen));
+            }
+        }
+    }
+    holds
+}
+
+/// An event, its payload as text where it is large: as a Struct it may be larger yet.
+fn event_as_text(seen: &event::Event) -> proto::Event {
+    if seen.bytes() <= MAX_HELD_BYTES {
+        return event(seen);
+    }
+    let mut seen = seen.clone();
+    seen.data.encoding = Encoding::Json;
+    if let Some(metadata) = seen.details.as_mut().and_then(|details| details.metadata.as_mut()) {
+        metadata.encoding = Encoding::Json;
+    }
+    event(&seen)
+}
+
 fn held(view: &HeldView, visibility: Visibility) -> proto::Held {
     proto::Held {
         seq: view.event.seq.0,
@@ -213,6 +249,7 @@ fn held(view: &HeldView, visibility: Visibility) -> proto::Held {
         breakpoint_ids: view.breakpoints.iter().map(|id| label(*id)).collect(),
         gate: view.gate,
         times_out_in: view.time_left.map(to_duration),
+        event: None,
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{
 
 /// Paths that a fork may ignore.
 const MAX_IGNORED: usize = 64;
+/// What the model is called among them, as in the fields of a divergence: it is beside the data, and no path into it.
+const IGNORED_MODEL: &str = "model";
 
 pub(crate) fn fork(request: proto::ForkRequest) -> Result<Spec, Error> {
     use proto::fork_request::Payload;
@@ -31,9 +33,12 @@ pub(crate) fn fork(request: proto::ForkRequest) -> Result<Spec, Error> {
     if request.ignore.len() > MAX_IGNORED {
         return Err(Error::invalid("ignore", format!("must be at most {MAX_IGNORED} paths")));
     }
-    let path = |path: &String| {
-        Path::parse(path).map_err(|problem| Error::invalid("ignore", format!("holds {path:?}, which {problem}")))
+    let path = |path: &&String| {
+        let or_model = if path.starts_with('$') { "" } else { ", or be `model`" };
+        Path::parse(path)
+            .map_err(|problem| Error::invalid("ignore", format!("holds {path:?}, which {problem}{or_model}")))
     };
+    let (models, paths): (Vec<_>, Vec<_>) = request.ignore.iter().partition(|path| *path == IGNORED_MODEL);
     Ok(Spec {
         run: run_id(request.run_id.as_deref())?,
         seq: seq(request.seq)?,
@@ -41,7 +46,8 @@ pub(crate) fn fork(request: proto::ForkRequest) -> Result<Spec, Error> {
         model: model(request.model)?,
         policies: policies(&request.effects.unwrap_or_default())?,
         on_divergence: on_divergence(request.on_divergence)?,
-        ignore: request.ignore.iter().map(path).collect::<Result<_, _>>()?,
+        ignore: paths.iter().map(path).collect::<Result<_, _>>()?,
+        ignore_model: !models.is_empty(),
     })
 }
 

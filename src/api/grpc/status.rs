@@ -36,7 +36,7 @@ impl From<Error> for Status {
             Error::Refused(refusal) => refused(refusal, message),
             Error::TooManyAgents(_) => status(
                 Code::ResourceExhausted,
-                "TOO_MANY_AGENTS",
+                "AGENT_LIMIT",
                 &message,
                 ErrorDetails::with_quota_failure_violation("agents", &message),
             ),
@@ -114,6 +114,18 @@ fn refused(refusal: Refusal, message: String) -> Status {
             "TOO_MANY_BREAKPOINTS",
             &message,
             ErrorDetails::with_quota_failure_violation("breakpoints", &message),
+        ),
+        Refusal::TooManyRunModes(_) => status(
+            Code::ResourceExhausted,
+            "TOO_MANY_RUN_MODES",
+            &message,
+            ErrorDetails::with_quota_failure_violation("runs", &message),
+        ),
+        Refusal::TooManyAborts(_) => status(
+            Code::ResourceExhausted,
+            "TOO_MANY_ABORTS",
+            &message,
+            ErrorDetails::with_quota_failure_violation("runs", &message),
         ),
         Refusal::OtherBody => {
             let problem = "was used before with another body";

@@ -302,7 +302,7 @@ pub(crate) struct Fork<'a> {
     effects: Option<Effects>,
     /// `hold` (the default), `fail` or `live`: what becomes of a step that the record does not have.
     on_divergence: Option<String>,
-    /// JSON paths into `data` that do not count when steps are matched.
+    /// JSON paths into `data` that do not count when steps are matched; and `model`, for the model.
     ignore: Option<Vec<String>>,
 }
 

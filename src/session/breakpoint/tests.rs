@@ -324,3 +324,74 @@ fn changing_a_condition_starts_the_count_anew() {
     assert_eq!(update(&driver, when("1 == 1")), 0);
     assert_eq!(driver.session.update_breakpoint(9, Arc::new(spec())).expect_err("unknown"), Refusal::NoBreakpoint(9));
 }
+
+#[test]
+fn conditions_share_one_budget_and_a_gate_that_comes_too_late_holds() {
+    let mut driver = running(when("event.seq > 0"));
+    for condition in ["event.seq == 0", "event.seq == 0 && true", "event.seq == 0 && true && true"] {
+        set(&mut driver, Spec { gate: true, ..when(condition) });
+    }
+    set(&mut driver, Spec { gate: true, types: vec![EventType::ToolCall], ..spec() });
+    // Each evaluation takes 60 ms.
+    let time = Cell::new(0);
+    let clock = || {
+        time.set(time.get() + 60);
+        Duration::from_millis(time.get())
+    };
+    let (recorded, more) = driver.session.trace(
+        crate::session::trace::Reported::of(report(EventType::Prompt, "")),
+        true,
+        moment(1),
+        &clock,
+    );
+    let hold = recorded.hold.expect("a gate that was not evaluated holds");
+    assert_eq!((hold.breakpoints, hold.gate.is_some()), (vec![4], true), "the dearest gate, and no plain breakpoint");
+    let missed: Vec<_> = more
+        .iter()
+        .filter_map(|change| match change {
+            Change::Breakpoint(it) => Some((it.id, it.problem.as_deref()?.contains("took longer than 100 ms"))),
+            _ => None,
+        })
+        .collect();
+    assert!(missed.contains(&(1, true)) && missed.contains(&(4, true)), "{missed:?}");
+    assert_eq!(super::EVENT_BUDGET.as_millis(), 100);
+}
+
+#[test]
+fn what_is_costly_is_known_before_it_is_evaluated() {
+    let many = |condition: &str| {
+        let mut driver = running(when(condition));
+        (1..100).for_each(|_| set(&mut driver, Spec { gate: true, ..when(condition) }));
+        driver
+    };
+    let items = format!(r#"{{"items":[{}]}}"#, vec![r#""some text""#; 95].join(","));
+    let nested = "event.data.items.exists(a, event.data.items.exists(b, a.contains(b + 'x')))";
+    let prompt = format!(r#"{{"text":"{}"}}"#, "x".repeat(300));
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(3_000_000));
+    for (condition, json, trivial) in [
+        ("event.data.text.contains('y')", &prompt, true),
+        ("event.data.amount > 100 && event.name == 'pay'", &prompt, true),
+        ("event.data.items.exists(a, a == 'x')", &prompt, true),
+        (nested, &items, false),
+        ("event.data.text.contains('y')", &large, false),
+    ] {
+        let driver = many(condition);
+        let looks = driver.session.looks(&call("pay", json)).expect("there are breakpoints");
+        assert_eq!(looks.is_trivial(), trivial, "{condition} over {} bytes", json.len());
+    }
+    // Filters let nothing else get that far.
+    let driver = running(Spec { types: vec![EventType::Prompt], ..when(nested) });
+    assert!(driver.session.looks(&call("pay", &items)).expect("there are breakpoints").is_trivial());
+}
+
+#[test]
+fn where_there_is_no_time_for_conditions_gates_hold_and_what_needs_none_stops_as_ever() {
+    let mut driver = running(when("event.seq > 0"));
+    set(&mut driver, Spec { gate: true, ..when("event.seq == 0") });
+    set(&mut driver, Spec { once: true, ..spec() });
+    let reported = crate::session::trace::Reported::of(report(EventType::Prompt, ""));
+    let (recorded, more) = driver.session.trace_missed(reported, true, moment(1));
+    let hold = recorded.hold.expect("held");
+    assert_eq!((hold.breakpoints, hold.gate.is_some()), (vec![2, 3], true));
+    assert!(more.iter().any(|change| matches!(change, Change::BreakpointGone(3))));
+}

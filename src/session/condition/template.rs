@@ -1,10 +1,10 @@
 //! Messages of breakpoints that log: text with `{CEL}` in it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use cel::Value;
 
-use super::{Condition, MAX_SOURCE_BYTES, Sees, facts::Facts};
+use super::{Condition, MAX_SOURCE_BYTES, Sees, Size, facts::Facts};
 
 /// The expressions in one message, the bytes that a rendered one may have, and those of an event of which more than a
 /// text is shown.
@@ -92,6 +92,15 @@ impl Template {
             Part::Expression(expression) => expression.sees,
         };
         self.parts.iter().map(sees).fold(Sees::default(), Sees::and)
+    }
+
+    /// About how long rendering it may take on an event of this size.
+    pub(in crate::session) fn cost(&self, size: &Size<'_>) -> Duration {
+        let cost = |part: &Part| match part {
+            Part::Text(_) => Duration::ZERO,
+            Part::Expression(expression) => expression.cost(size),
+        };
+        self.parts.iter().map(cost).sum()
     }
 
     /// The message for one event. An expression that fails says so in its place.

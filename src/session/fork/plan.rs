@@ -6,9 +6,10 @@ use super::{OnDivergence, Policies, Policy, Spec};
 use crate::{
     content::{digest::Digest, path::Path, payload::Payload},
     event::{
-        Decision, Effect, Event, EventType, History, HoldEnded, Phase, Report, RunId, Seq, SmallStr, Verb, digest,
+        Decision, Effect, Event, EventType, History, HoldEnded, Outcome, Phase, Report, RunId, Seq, SmallStr, Verb,
+        digest,
     },
-    session::{Refusal, stepping::Parents},
+    session::{Refusal, stepping::Parents, trace::repeat_key},
 };
 
 /// What is taken of a recorded error's own words.
@@ -21,8 +22,10 @@ const MAX_DEPTH: u32 = 256;
 pub(crate) enum Disposition {
     /// It is answered from the record.
     Served,
-    /// It lies below what is answered from the record, and will not be opened again.
+    /// It ran inside of what is answered from the record: it is hardly opened again and, where it is, answered, too.
     Inside,
+    /// It was opened once more, and only the later opening was closed: that one is the step.
+    Superseded,
     /// The fork point lies in it: it is entered again.
     Container,
     /// The fork point.
@@ -70,13 +73,26 @@ pub(crate) struct Step {
     pub(crate) disposition: Disposition,
     /// What the agent is told instead of running it: fulfil, or fail.
     pub(crate) result: Option<Decision>,
-    /// When it was closed.
+    /// When it was closed, and when its run ended over it.
     closed: Option<Seq>,
+    over: Option<Seq>,
+    /// Its agent was started again since, or is gone: a closing that fits another step of its node is not its own.
+    superseded: bool,
     /// Another step of the same node was open when it, or the other, was closed: nobody knows whose result that was.
     ambiguous: bool,
 }
 
 impl Step {
+    /// The model that its agent submitted.
+    pub(super) fn model(&self) -> Option<&str> {
+        model_of(&self.event)
+    }
+
+    /// Whether it was still running when an event with this number came.
+    fn is_open_at(&self, seq: Seq) -> bool {
+        [self.closed, self.over].into_iter().flatten().all(|end| end > seq)
+    }
+
     /// What it keeps of the source, as the byte limits count it.
     fn bytes(&self) -> usize {
         let result = match &self.result {
@@ -87,10 +103,17 @@ impl Step {
     }
 }
 
+/// The model that an agent submitted a step with.
+pub(super) fn model_of(event: &Event) -> Option<&str> {
+    event.details.as_ref()?.model.as_deref()
+}
+
 /// What people are told when they fork.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) from_record: u32,
+    /// Steps before the fork point that have no recorded result: each of them diverges.
+    pub(crate) without_result: u32,
     pub(crate) entered: u32,
     pub(crate) live_prompts: u32,
     /// By effect.
@@ -117,7 +140,11 @@ pub(crate) struct Plan {
     pub(crate) policies: Policies,
     pub(crate) on_divergence: OnDivergence,
     pub(crate) ignore: Vec<Path>,
+    /// Another model than the recorded one is no divergence.
+    pub(crate) ignore_model: bool,
     pub(crate) summary: Summary,
+    /// Steps that are answered, with or without a recorded result.
+    pub(super) to_answer: u32,
     /// Of the recorded steps, as the byte limits count them.
     pub(crate) bytes: usize,
 }
@@ -153,6 +180,7 @@ impl Plan {
             anchor,
             at_closing,
             summary: Summary::default(),
+            to_answer: 0,
             bytes: steps.iter().map(Step::bytes).sum(),
             steps,
             data: spec.data,
@@ -160,15 +188,38 @@ impl Plan {
             policies: spec.policies,
             on_divergence: spec.on_divergence,
             ignore: spec.ignore,
+            ignore_model: spec.ignore_model,
         };
-        plan.check()?;
-        for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.disposition != Disposition::Inside) {
+        for (index, step) in plan.steps.iter().enumerate() {
             let digest = plan.digest_of(&step.event);
             plan.twins.entry((digest, step.place)).or_default().push(index as u32);
         }
+        plan.drop_superseded();
+        plan.check()?;
+        let is_answered = |step: &&Step| match step.disposition {
+            Disposition::Served => true,
+            Disposition::Anchor => at_closing,
+            Disposition::Inside | Disposition::Superseded | Disposition::Container | Disposition::After => false,
+        };
+        plan.to_answer = plan.steps.iter().filter(is_answered).count() as u32;
         plan.summary = plan.summarize();
-        plan.summary.truncated = source.first().is_some_and(|(event, _)| event.context.run_events > 1);
+        plan.summary.truncated = is_truncated(source.iter().map(|(event, _)| &**event));
         Ok(plan)
+    }
+
+    /// Leaves out each step that has no result and was opened once more, as an agent does that is started again.
+    fn drop_superseded(&mut self) {
+        let steps = &mut self.steps;
+        for twins in self.twins.values_mut().filter(|twins| twins.len() > 1) {
+            for place in 0..twins.len() {
+                let step = &steps[twins[place] as usize];
+                let is_repeated = twins[place + 1..].iter().any(|later| steps[*later as usize].model() == step.model());
+                if step.disposition == Disposition::Served && step.result.is_none() && is_repeated {
+                    steps[twins[place] as usize].disposition = Disposition::Superseded;
+                }
+            }
+            twins.retain(|index| steps[*index as usize].disposition != Disposition::Superseded);
+        }
     }
 
     /// The digest by which a step is found, from its event.
@@ -195,7 +246,7 @@ impl Plan {
             Disposition::Anchor if self.at_closing => Some(Verb::Fulfil),
             Disposition::Anchor => Some(Verb::Edit),
             Disposition::After if self.model.is_some() && step.event.kind == EventType::Prompt => Some(Verb::Edit),
-            Disposition::After | Disposition::Inside | Disposition::Container => None,
+            Disposition::After | Disposition::Inside | Disposition::Superseded | Disposition::Container => None,
         };
         for step in &self.steps {
             if let Some(verb) = needs(step).filter(|verb| !step.event.accepts.contains(*verb)) {
@@ -214,14 +265,16 @@ impl Plan {
         let mut calls = effects.map(|effect| (effect, self.policies.of(effect), 0));
         for step in &self.steps {
             let runs = match step.disposition {
-                Disposition::Served => {
-                    summary.from_record += 1;
+                Disposition::Served | Disposition::Anchor
+                    if step.disposition == Disposition::Served || self.at_closing =>
+                {
+                    let has_result =
+                        step.result.is_some() || (step.disposition == Disposition::Anchor && self.data.is_some());
+                    summary.from_record += u32::from(has_result);
+                    summary.without_result += u32::from(!has_result);
                     false
                 }
-                Disposition::Anchor if self.at_closing => {
-                    summary.from_record += 1;
-                    false
-                }
+                Disposition::Served | Disposition::Inside | Disposition::Superseded => false,
                 Disposition::Container => {
                     summary.entered += 1;
                     true
@@ -229,7 +282,6 @@ impl Plan {
                 // An edited tool call was asked for by name: no policy stands before it.
                 Disposition::Anchor => self.data.is_none() || step.event.kind == EventType::Prompt,
                 Disposition::After => true,
-                Disposition::Inside => false,
             };
             match step.event.kind {
                 EventType::Prompt if runs && step.disposition != Disposition::Container => summary.live_prompts += 1,
@@ -250,6 +302,9 @@ impl Summary {
     pub(crate) fn sentence(&self) -> String {
         let mut text = format!("{} served from record", self.from_record);
         // Writing into a String does not fail.
+        if self.without_result > 0 {
+            let _ = write!(text, ", {} without a recorded result", self.without_result);
+        }
         if self.entered > 0 {
             let _ = write!(text, ", {} entered again", self.entered);
         }
@@ -289,6 +344,10 @@ struct Tree {
     parents: Parents,
     /// The steps of each node, in order.
     nodes: HashMap<SmallStr, Vec<u32>>,
+    /// The newest step of each type, name and data.
+    newest: HashMap<u64, u32>,
+    /// Those that were opened since the run ended last.
+    since_end: u32,
 }
 
 impl Tree {
@@ -300,12 +359,20 @@ impl Tree {
                 let index = self.steps.len() as u32;
                 // An edit of an opening is other input, and no result.
                 let result = ended.and_then(|ended| told(&ended.decision).filter(|_| !is_edit(&ended.decision)));
+                let repeat_key = repeat_key(event.kind, event.name.as_deref(), &event.data);
+                if let Some(before) = self.newest.insert(repeat_key, index) {
+                    let before = &mut self.steps[before as usize];
+                    let same = (before.model(), &before.event.parent_id) == (model_of(event), &event.parent_id);
+                    before.superseded |= same && before.closed.is_none();
+                }
                 self.steps.push(Step {
                     event: event.clone(),
                     place,
                     disposition: Disposition::After,
                     result,
                     closed: None,
+                    over: None,
+                    superseded: ended.is_some_and(|ended| ended.outcome == Outcome::Abandoned),
                     ambiguous: false,
                 });
                 if let Some(node) = &event.node_id {
@@ -323,6 +390,11 @@ impl Tree {
             step.result = changed.or(step.result.take()).or_else(|| Some(reported(event))).filter(|_| !step.ambiguous);
         }
         self.parents.see(event);
+        if event.run_end {
+            let open = self.steps[self.since_end as usize..].iter_mut().filter(|step| step.closed.is_none());
+            open.for_each(|step| step.over = Some(event.seq));
+            self.since_end = self.steps.len() as u32;
+        }
         touched
     }
 
@@ -332,10 +404,13 @@ impl Tree {
         let steps = &mut self.steps;
         let is_open = |step: &Step| step.closed.is_none() && event.kind.closes(step.event.kind);
         let open: Vec<_> = of_node.iter().copied().filter(|index| is_open(&steps[*index as usize])).collect();
-        if open.len() > 1 {
-            open.iter().for_each(|index| steps[*index as usize].ambiguous = true);
+        let current = |index: &u32| !steps[*index as usize].superseded && steps[*index as usize].over.is_none();
+        let fitting: Vec<_> = open.iter().copied().filter(current).collect();
+        if fitting.len() > 1 {
+            fitting.iter().for_each(|index| steps[*index as usize].ambiguous = true);
         }
-        open.last().copied()
+        // Of those that were superseded the newest, and only where no other fits.
+        fitting.last().or(open.last()).copied()
     }
 
     /// The newest step of an event's node.
@@ -385,28 +460,49 @@ fn message(data: &Payload) -> String {
     text.unwrap_or("the recorded step failed").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
-/// Gives each step its part. `above` is the innermost step that is open around the fork point.
+/// Gives each step its part. `above` is the innermost step around the fork point, or the one that it names as its
+/// parent.
 fn assign_parts(steps: &mut [Step], point: &Event, anchor: Option<u32>, above: Option<u32>, at_closing: bool) {
-    let mut above = above;
+    let (mut above, mut below) = (above, anchor.map_or(point.seq, |anchor| steps[anchor as usize].event.seq));
     while let Some(index) = above {
         let step = &mut steps[index as usize];
-        step.disposition = Disposition::Container;
-        above = step.place.above;
+        // A step that was closed before the one below it was opened is its parent by name alone, as a model call is of
+        // the tool calls that it asked for: nothing of it needs to be entered again.
+        if step.is_open_at(below) {
+            step.disposition = Disposition::Container;
+        }
+        (above, below) = (step.place.above, step.event.seq);
     }
     for index in 0..steps.len() {
         if steps[index].disposition == Disposition::Container {
             continue;
         }
         // What stands above a step was opened before it.
-        let around = steps[index].place.above.map(|above| steps[above as usize].disposition);
-        let before = steps[index].event.seq < point.seq;
-        steps[index].disposition = match around {
+        let opened = steps[index].event.seq;
+        let around = steps[index].place.above.map(|above| &steps[above as usize]);
+        let runs_inside = around.is_some_and(|around| around.is_open_at(opened));
+        let before = opened < point.seq;
+        steps[index].disposition = match around.map(|around| around.disposition) {
             _ if anchor == Some(index as u32) => Disposition::Anchor,
-            Some(Disposition::Served | Disposition::Inside) => Disposition::Inside,
-            Some(Disposition::Anchor) if at_closing => Disposition::Inside,
+            Some(Disposition::Inside) => Disposition::Inside,
+            Some(Disposition::Served) if runs_inside => Disposition::Inside,
+            Some(Disposition::Anchor) if at_closing && runs_inside => Disposition::Inside,
             Some(Disposition::Anchor | Disposition::After) => Disposition::After,
-            Some(Disposition::Container) | None if before => Disposition::Served,
-            Some(Disposition::Container) | None => Disposition::After,
+            Some(Disposition::Container | Disposition::Served | Disposition::Superseded) | None if before => {
+                Disposition::Served
+            }
+            Some(Disposition::Container | Disposition::Served | Disposition::Superseded) | None => Disposition::After,
         };
     }
+}
+
+/// Whether the beginning of a run, or what came between its first events and the rest, is not among its events. A held
+/// event outlives those around it, so that the first one alone does not tell.
+pub(crate) fn is_truncated<'a>(events: impl IntoIterator<Item = &'a Event>) -> bool {
+    let mut expected = 1;
+    events.into_iter().any(|event| {
+        let is_late = event.context.run_events > expected;
+        expected = event.context.run_events + 1;
+        is_late
+    })
 }

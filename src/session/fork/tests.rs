@@ -1,5 +1,7 @@
 //! What a fork says of each step: matching, the fork point, effects, divergence, origins.
 
+mod matching;
+
 use std::sync::Arc;
 
 use super::{MAX_FORKS, OnDivergence, Policies, Policy, Spec, plan::Plan};
@@ -72,6 +74,7 @@ pub(in crate::session) fn spec(seq: u64) -> Spec {
         policies: Policies::default(),
         on_divergence: OnDivergence::Hold,
         ignore: Vec::new(),
+        ignore_model: false,
     }
 }
 

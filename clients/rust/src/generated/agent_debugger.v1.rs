@@ -12,7 +12,9 @@ pub struct TraceRequest {
     #[prost(enumeration = "EventType", tag = "3")]
     pub r#type: i32,
     /// The node this event belongs to. Else `data.node_id`; else an opening event gets `n<seq>`, and a closing one is
-    /// paired when exactly one open node of its run, kind and name fits. At most 200 bytes.
+    /// paired when exactly one open node of its run and kind fits, and of its name and parent, if given. A node is passed
+    /// over that was opened once more with the same type, name, model, data and parent, or whose held Trace was abandoned;
+    /// `run_end` closes every node of its run. At most 200 bytes.
     #[prost(string, tag = "6")]
     pub node_id: ::prost::alloc::string::String,
     /// The node above. Else `data.parent_id`. Never guessed. At most 200 bytes.
@@ -407,7 +409,7 @@ pub struct StatusResponse {
     /// The newest event recorded; 0 with none.
     #[prost(uint64, tag = "10")]
     pub last_seq: u64,
-    /// Events that were trimmed since the trace began. If everything fits, this is 0.
+    /// Events that were trimmed since the trace began, held ones included. If everything fits, this is 0.
     #[prost(uint64, tag = "11")]
     pub dropped_events: u64,
     /// This incarnation of the trace; "" for an agent that was never seen.
@@ -418,7 +420,7 @@ pub struct StatusResponse {
     pub runs: ::prost::alloc::vec::Vec<Run>,
 }
 /// One Trace that waits.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Held {
     /// Its event.
     #[prost(uint64, tag = "1")]
@@ -451,6 +453,11 @@ pub struct Held {
     /// caller that cannot ask again. Absent = it waits for as long as its caller.
     #[prost(message, optional, tag = "10")]
     pub times_out_in: ::core::option::Option<::prost_types::Duration>,
+    /// The event itself: it is readable here, in lists and in streams for as long as it is held, though it may be in the
+    /// trace no longer. One list of held steps carries at most 256 KiB of events, those that are in the trace no longer
+    /// first, but always one, whatever its size; of the others it is absent, and ListEvents has it.
+    #[prost(message, optional, tag = "11")]
+    pub event: ::core::option::Option<Event>,
 }
 /// One execution of an agent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -912,7 +919,9 @@ pub struct Breakpoint {
     /// Output only: the events for which the condition held.
     #[prost(uint64, tag = "14")]
     pub hits: u64,
-    /// Output only: why the last evaluation failed, or why the service switched it off; "" while all is well.
+    /// Output only: why the last evaluation failed or was left out, or why the service switched the breakpoint off; ""
+    /// while all is well. All conditions at one event may take 100 ms; those that come later are left out: a gate then
+    /// holds the event, any other breakpoint does not.
     #[prost(string, tag = "15")]
     pub problem: ::prost::alloc::string::String,
 }
@@ -1032,7 +1041,8 @@ pub struct ForkRequest {
     #[prost(enumeration = "OnDivergence", tag = "8")]
     pub on_divergence: i32,
     /// JSON paths into `data` that do not count when steps are matched, such as "$.sent_at", "$.messages\[\*\].id" or
-    /// "$..timestamp". At most 64, of 200 bytes each.
+    /// "$..timestamp"; and "model", so that a step counts as recorded though it was recorded for another model. At most
+    /// 64, of 200 bytes each.
     #[prost(string, repeated, tag = "9")]
     pub ignore: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The fork point's new data. Absent: as it was recorded.
@@ -1084,7 +1094,8 @@ pub struct ForkResponse {
 /// What a fork will do if its agent does as it did.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ForkPlan {
-    /// Steps answered from the record: nothing of them, and of what lies below them, runs again.
+    /// Steps answered from the record: nothing of them, and of what ran inside of them, runs again. A tool call that names
+    /// the model call that asked for it as its parent is a step of its own.
     #[prost(uint32, tag = "1")]
     pub from_record: u32,
     /// Steps that are entered again because the fork point lies inside of them.
@@ -1099,7 +1110,8 @@ pub struct ForkPlan {
     /// The model of the live prompts; "" = as the agent says.
     #[prost(string, tag = "5")]
     pub model: ::prost::alloc::string::String,
-    /// Whether the beginning of the source is not retained any more: what it opened there will diverge.
+    /// Whether the beginning of the source, or events in between, are not retained any more: what was opened there will
+    /// diverge.
     #[prost(bool, tag = "6")]
     pub truncated: bool,
     /// All of it in a sentence.
@@ -2150,7 +2162,8 @@ pub mod debugger_service_client {
                 .insert(GrpcMethod::new("agent_debugger.v1.DebuggerService", "Status"));
             self.inner.unary(req, path, codec).await
         }
-        /// Follows an agent: the position, every retained event in order, then what happens, as it happens.
+        /// Follows an agent: the position, every retained event in order, then what happens, as it happens. Held events that
+        /// are retained no longer, and those whose decision still is, come before the retained ones; no position counts them.
         ///
         /// Subscribing in MODE_DEBUG attaches a debugger, which holds the agent at its next step. When the last debugger
         /// has gone and a grace (default 3 s) is over, everything held is released. MODE_OBSERVE only watches.
