@@ -5,47 +5,58 @@
 //! A request goes down, what it caused comes back up:
 //!
 //! ```text
-//!             gRPC                 HTTP, SSE, the page
-//!              │                            │
-//!          grpc (tonic)  ◀── in process ── gateway (axum)
-//!              └───────────── convert ──────┘            wire ↔ domain, here only
-//!                               │
-//!                            debugger                    registry, waiting, time
-//!                               │
-//!                            session                     one agent's pure state machine
-//!                               │
-//!                             store                      its event log
-//!                               │
-//!                          subscription                  a cursor on the log ──▶ both streams
+//!           server                                  listener, TLS, guard, dispatch
+//!              │
+//!     api::grpc   api::http                         each decodes, calls the façade, encodes
+//!          └──┬──────┘
+//!        api::service                               who calls, whether they may, which agent; the audit log
+//!             │         api::convert                wire ↔ domain, here only
+//!         debugger                                  registry and use cases
+//!             │
+//!           agent ──▶ agent::subscription           one agent under its lock; a cursor on its log ──▶ both streams
+//!             │
+//!          session        store                     one agent's pure state machine; its event log
+//!             └──────┬──────┘
+//!                  event ──▶ content                ids, events, decisions; payloads
 //! ```
 //!
 //! | to find | look in |
 //! |---|---|
 //! | the contract, call by call | `proto/agent_debugger/v1/debugger.proto` |
-//! | what a step, a continue, a clear does | `session` |
+//! | what a step, a continue, a clear does | `session/control` |
 //! | which decisions a held step takes | `session/hold` |
 //! | how a fork finds a step again, and what it tells the agent | `session/fork`, `session/fork/plan` |
-//! | when two payloads are the same, what differs, what is secret | `content` |
+//! | which node a closing event belongs to | `session/node` |
+//! | the vocabulary of conditions | `session/condition`; what they see of an event, `session/condition/facts` |
+//! | a payload, its bounds and its encoding; when two are the same, what differs | `content` |
+//! | when two steps are the same | `event/digest` |
+//! | what is recorded, its ids and their bounds | `event` |
+//! | which parts of a payload are secret | `content/mask`, `content/mask/rules.txt` |
+//! | what a caller that may only look does not see | `masking` |
 //! | how two runs are aligned | `compare` |
 //! | the file of a run | `export`, `docs/reference/export-format.md` |
 //! | fork, compare, export and import, from the lock to the answer | `debugger/runs` |
-//! | which node a closing event belongs to | `session/node` |
-//! | time-outs, retries with a `request_id`, callers that go away | `debugger/waiter`, `debugger/agent` |
-//! | what is recorded, its ids and their bounds | `event` |
-//! | resume, gaps, snapshots | `subscription` |
-//! | the JSON of bodies and frames | `proto/json`; read in `gateway/body` |
-//! | errors as gRPC codes, and as HTTP | `grpc/status`, `gateway/error` |
-//! | Host, Origin, tokens | `server/guard` |
-//! | what who may only look does not see | `visibility` |
-//! | flags | `config` |
+//! | time-outs, retries with a `request_id`, callers that go away | `agent/waiter`, `agent` |
+//! | conditions that take a while | `debugger/judge` |
+//! | resume, gaps, snapshots | `agent/subscription`, `agent/snapshot`; tokens, `store/token` |
+//! | who may call what | `api/service`; scopes and tokens, `auth` |
+//! | the documented JSON shapes | `json`; written for events in `api/convert/json`; read in `api/http/body` |
+//! | errors, as gRPC codes, and as HTTP | `error`, `api/grpc/status`, `api/http/error` |
+//! | Host, Origin, security headers | `server/guard` |
+//! | the limit of connections | `server/listener` |
+//! | the flags of `serve` | `cli/serve`; what they are made into, `config` |
 //! | the commands of the terminal, clients of the contract like any other | `cli` |
+//! | the page | `templates/assets`, a folder for each panel |
+//! | messages and client for agents in Rust | `clients/rust` |
 //!
 //! # Invariants
 //!
 //! - The session has no clock, no I/O, no lock and no channel, and applying a decided change cannot fail.
-//! - Append, publish and hold are one step under the agent's lock: whoever sees an event can already release it.
-//! - The log is the truth; a notification only wakes a reader. A slow reader costs nobody anything.
-//! - Nothing below `convert` knows tonic, axum or a generated type. A test holds this.
+//! - Append, publish and hold are one step under the agent's lock: a subscriber that sees an event can already release
+//!   it.
+//! - The log is the truth; a notification only wakes a reader. A slow reader delays nothing but itself.
+//! - Nothing below `api` knows tonic, axum or a generated type, and the façade knows no transport. A test holds this.
+//! - No two files need each other. A test holds this.
 //! - The terminal side knows the contract and nothing else of the service. A test holds this, too.
 //! - No lock is held across an await; no code here is `unsafe`; every queue, map, body and wait has a bound.
 

@@ -29,6 +29,7 @@ pub(crate) mod node;
 #[cfg(test)]
 mod properties;
 mod quiet;
+pub(crate) mod repeats;
 mod stepping;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::{
     session::{
         Change, Refusal,
         breakpoint::{Breakpoint, Spec, Subject},
-        trace::Repeats,
+        repeats::Repeats,
     },
     store::Entry,
 };

@@ -17,7 +17,7 @@ use crate::{
     },
     event::{Decision, Details, Event, HoldEnded, Seq},
     masking::Visibility,
-    session::{RunView, fork::plan::is_truncated, trace::Repeats},
+    session::{RunView, fork::plan::is_truncated, repeats::Repeats},
     store::{Entry, Record},
 };
 

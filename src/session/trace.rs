@@ -1,14 +1,13 @@
 //! A Trace: numbering the event, finding its node, and whether it is held.
 
-use std::{collections::HashMap, hash::BuildHasher, sync::Arc, time::Duration};
-
-use foldhash::fast::FixedState;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Change, Hold, HoldReason, Mode, Recorded, Run, Session,
     breakpoint::{Breakpoint, Gate, Hits, Looks, Message, label, stop},
     fork::Verdict,
     hold::decided,
+    repeats::repeat_key,
 };
 use crate::{
     content::{
@@ -17,8 +16,7 @@ use crate::{
         payload::{Encoding, Payload},
     },
     event::{
-        Accepts, Answer, Decision, Effect, Event, EventType, Moment, Origin, Phase, Report, RunContext, RunId, Seq,
-        SmallStr,
+        Accepts, Answer, Decision, Effect, Event, EventType, Moment, Origin, Phase, Report, RunContext, Seq, SmallStr,
     },
 };
 
@@ -334,33 +332,6 @@ impl Run {
         let worked = now.steady.saturating_sub(began).saturating_sub(held);
         u64::try_from(worked.as_millis()).unwrap_or(u64::MAX)
     }
-}
-
-/// Counts the repetitions of steps in a record that is not as it was recorded: its secrets are masked.
-#[derive(Debug, Default)]
-pub(crate) struct Repeats {
-    /// For each run, what its last step was like and which in a row.
-    last: HashMap<RunId, (u64, u32)>,
-}
-
-impl Repeats {
-    /// How many times in a row its run opened this step, this one included; 0 for what opens nothing. Events come in
-    /// the order of the record.
-    pub(crate) fn of(&mut self, event: &Event) -> u32 {
-        if event.kind.phase() != Phase::Opens {
-            return 0;
-        }
-        let repeat_key = repeat_key(event.kind, event.name.as_deref(), &event.data);
-        let last = self.last.entry(event.run_id.clone()).or_insert((repeat_key, 0));
-        *last = if last.0 == repeat_key { (repeat_key, last.1.saturating_add(1)) } else { (repeat_key, 1) };
-        last.1
-    }
-}
-
-/// Equal for equal type, name and data, as the agent wrote them. Of the agent's own texts and for its own count, so
-/// that it need not withstand anybody; of every opening event, so that it has to be quick.
-pub(super) fn repeat_key(kind: EventType, name: Option<&str>, data: &Payload) -> u64 {
-    FixedState::default().hash_one((kind, name, &*data.json))
 }
 
 /// The node of an opening event that named none.

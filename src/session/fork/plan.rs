@@ -9,7 +9,7 @@ use crate::{
         Decision, Effect, Event, EventType, History, HoldEnded, Outcome, Phase, Report, RunId, Seq, SmallStr, Verb,
         digest,
     },
-    session::{Refusal, stepping::Parents, trace::repeat_key},
+    session::{Refusal, repeats::repeat_key, stepping::Parents},
 };
 
 /// What is taken of a recorded error's own words.
