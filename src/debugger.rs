@@ -233,9 +233,8 @@ impl Debugger {
 
     /// Follows an agent, which is made where it was never seen: a debugger may come first.
     pub(crate) fn subscribe(&self, id: &AgentId, how: Subscribe) -> Result<Subscription, Error> {
-        self.with_agent(id, |agent, state| match self.0.shared.is_closing() {
-            true => Err(Error::ShuttingDown),
-            false => Subscription::open(agent, state, how),
+        self.with_agent(id, |agent, state| {
+            if self.0.shared.is_closing() { Err(Error::ShuttingDown) } else { Subscription::open(agent, state, how) }
         })
     }
 

@@ -43,9 +43,10 @@ pub(crate) fn milliseconds(span: &Duration) -> Number {
 
 /// A finite double as a JSON number, whole where it is whole.
 fn number(value: f64) -> Number {
-    match value.fract() == 0.0 && value.abs() <= MAX_EXACT {
-        true => (value as i64).into(),
-        false => Number::from_f64(value).unwrap_or_else(|| 0.into()),
+    if value.fract() == 0.0 && value.abs() <= MAX_EXACT {
+        (value as i64).into()
+    } else {
+        Number::from_f64(value).unwrap_or_else(|| 0.into())
     }
 }
 

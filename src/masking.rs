@@ -98,10 +98,7 @@ struct Masker<'a> {
 impl Masker<'_> {
     fn event(&mut self, whole: &Event) -> Event {
         let mut event = whole.clone();
-        event.data = match whole.by_breakpoint {
-            true => self.logged(&event.data),
-            false => self.payload(&event.data),
-        };
+        event.data = if whole.by_breakpoint { self.logged(&event.data) } else { self.payload(&event.data) };
         // What the record is searched by: ids stay apart from one another.
         event.run_id = self.run_id(&event.run_id);
         event.node_id = event.node_id.as_ref().map(|id| self.id(id));

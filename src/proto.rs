@@ -42,9 +42,10 @@ impl prost::Message for EncodedFrame {
     }
 
     fn encoded_len(&self) -> usize {
-        let token = match self.resume_token.is_empty() {
-            true => 0,
-            false => encoding::string::encoded_len(RESUME_TOKEN, &self.resume_token),
+        let token = if self.resume_token.is_empty() {
+            0
+        } else {
+            encoding::string::encoded_len(RESUME_TOKEN, &self.resume_token)
         };
         self.shared.len() + token
     }

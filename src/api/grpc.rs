@@ -215,9 +215,12 @@ fn messages(
             failed = Some(Err(error.into()));
             Bytes::new()
         });
-        let next = move || match rest.is_empty() {
-            true => failed.take(),
-            false => Some(Ok(proto::ExportResponse { chunk: rest.split_to(rest.len().min(MAX_CHUNK_BYTES)) })),
+        let next = move || {
+            if rest.is_empty() {
+                failed.take()
+            } else {
+                Some(Ok(proto::ExportResponse { chunk: rest.split_to(rest.len().min(MAX_CHUNK_BYTES)) }))
+            }
         };
         stream::iter(std::iter::from_fn(next))
     })
@@ -246,9 +249,10 @@ fn stream(subscription: Subscription) -> impl Stream<Item = Result<EncodedFrame,
     let visibility = subscription.visibility();
     let batches = stream::unfold(Some(subscription), |mut subscription| async move {
         let mut frames = Vec::new();
-        match subscription.as_mut()?.next(&mut frames).await {
-            true => Some((Ok(frames), subscription)),
-            false => Some((Err(Error::ShuttingDown), None)),
+        if subscription.as_mut()?.next(&mut frames).await {
+            Some((Ok(frames), subscription))
+        } else {
+            Some((Err(Error::ShuttingDown), None))
         }
     });
     batches.flat_map(move |batch| {

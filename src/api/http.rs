@@ -82,8 +82,9 @@ pub(crate) fn router(gateway: Gateway) -> Router {
 
 /// A path that nobody serves: each protocol hears it in its own way.
 async fn unknown(request: Request<axum::body::Body>) -> Response {
-    match is_grpc(request.headers()) {
-        true => Status::new(Code::Unimplemented, "unknown service or method").into_http(),
-        false => Failure::not_found().into_response(),
+    if is_grpc(request.headers()) {
+        Status::new(Code::Unimplemented, "unknown service or method").into_http()
+    } else {
+        Failure::not_found().into_response()
     }
 }

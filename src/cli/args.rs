@@ -297,9 +297,10 @@ fn parse_url(text: &str) -> Result<String, String> {
     let problem = || "must be like http://127.0.0.1:7117 or https://debugger.example".to_owned();
     let uri: Uri = url.parse().map_err(|_| problem())?;
     let plain = uri.path() == "/" && uri.query().is_none();
-    match matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && plain {
-        true => Ok(url.to_owned()),
-        false => Err(problem()),
+    if matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && plain {
+        Ok(url.to_owned())
+    } else {
+        Err(problem())
     }
 }
 

@@ -281,20 +281,20 @@ impl Attached {
             }
         };
         // Above a prompt, stderr would run into the line that is being edited.
-        match self.is_terminal {
-            true => self.note(&text)?,
-            false => say(&text),
+        if self.is_terminal {
+            self.note(&text)?
+        } else {
+            say(&text)
         }
         Ok(())
     }
 
     fn note(&mut self, text: &str) -> Result<(), Problem> {
-        match self.out.json {
-            true => self.out.json(&json!({"type": "note", "text": text})),
-            false => {
-                let line = self.out.paint.ink(Ink::Faint, escape::text(text));
-                self.out.line(&line)
-            }
+        if self.out.json {
+            self.out.json(&json!({"type": "note", "text": text}))
+        } else {
+            let line = self.out.paint.ink(Ink::Faint, escape::text(text));
+            self.out.line(&line)
         }
     }
 

@@ -280,9 +280,10 @@ fn any_seq(rest: &str) -> Result<(Option<u64>, &str), String> {
 /// A number before free text.
 fn named_seq(rest: &str) -> Result<(Option<u64>, &str), String> {
     let (word, after) = split_word(rest);
-    match word == "-" || word.starts_with('#') {
-        true => seq(word).map(|seq| (seq, after)).ok_or_else(|| format!("{word} is no event's number")),
-        false => Ok((None, rest)),
+    if word == "-" || word.starts_with('#') {
+        seq(word).map(|seq| (seq, after)).ok_or_else(|| format!("{word} is no event's number"))
+    } else {
+        Ok((None, rest))
     }
 }
 

@@ -54,9 +54,10 @@ impl Service {
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
-        let endpoint = match args.url.starts_with("https://") {
-            true => endpoint.tls_config(tls(args)?).map_err(|error| Problem::Usage(format!("--tls-ca: {error}")))?,
-            false => endpoint,
+        let endpoint = if args.url.starts_with("https://") {
+            endpoint.tls_config(tls(args)?).map_err(|error| Problem::Usage(format!("--tls-ca: {error}")))?
+        } else {
+            endpoint
         };
         let token = token(args, scope)?.map(|token| {
             let mut value: MetadataValue<Ascii> = format!("Bearer {token}")

@@ -54,10 +54,7 @@ fn replace(text: &str, mut write: impl FnMut(char, &mut String)) -> Cow<'_, str>
     }
     let mut out = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        match is_unsafe(character) {
-            true => write(character, &mut out),
-            false => out.push(character),
-        }
+        if is_unsafe(character) { write(character, &mut out) } else { out.push(character) }
     }
     Cow::Owned(out)
 }

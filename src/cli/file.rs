@@ -141,9 +141,10 @@ fn unwritable(path: &Path, error: &io::Error) -> Problem {
 
 pub(super) async fn import(args: ImportArgs) -> Result<ExitCode, Problem> {
     let unreadable = |error: io::Error| Problem::Failed(format!("cannot read {}: {error}", args.file.display()));
-    let source: Box<dyn Read + Send> = match args.file.as_os_str() == "-" {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open(&args.file).map_err(unreadable)?),
+    let source: Box<dyn Read + Send> = if args.file.as_os_str() == "-" {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(&args.file).map_err(unreadable)?)
     };
     let service = Service::new(&args.service, Scope::Control)?;
     let mut api = service.connect().await?;
@@ -164,9 +165,10 @@ pub(super) async fn import(args: ImportArgs) -> Result<ExitCode, Problem> {
         answer = api.import(ReceiverStream::new(waiting)) => answer?.into_inner(),
     };
     let mut out = Output::stdout(args.json);
-    match args.json {
-        true => out.json(&json::run::imported(imported))?,
-        false => out.line(&told(&imported))?,
+    if args.json {
+        out.json(&json::run::imported(imported))?
+    } else {
+        out.line(&told(&imported))?
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -49,10 +49,7 @@ impl Paint {
             Ink::Held => "33",
         };
         let text = text.to_string();
-        match self.0 && !text.is_empty() {
-            true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-            false => text,
-        }
+        if self.0 && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
     }
 }
 

@@ -75,10 +75,7 @@ pub(super) async fn start(program: Program<'_>) -> Result<ExitCode, Problem> {
     // Listened for before the program starts, so that no signal is lost to the time between.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut placeholder = match hold {
-        true => Some(Placeholder::attach(service, agent, run).await?),
-        false => None,
-    };
+    let mut placeholder = if hold { Some(Placeholder::attach(service, agent, run).await?) } else { None };
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {

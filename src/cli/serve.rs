@@ -147,10 +147,7 @@ fn parse_origin(text: &str) -> Result<HeaderValue, String> {
     let uri: Uri = text.parse().map_err(|_| problem())?;
     let exact = matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some();
     let bare = uri.path() == "/" && uri.query().is_none() && !text.ends_with('/');
-    match exact && bare {
-        true => HeaderValue::from_str(text).map_err(|_| problem()),
-        false => Err(problem()),
-    }
+    if exact && bare { HeaderValue::from_str(text).map_err(|_| problem()) } else { Err(problem()) }
 }
 
 #[cfg(test)]

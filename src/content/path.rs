@@ -40,10 +40,7 @@ impl Path {
             rest = match rest.strip_prefix("..") {
                 Some(after) => {
                     segments.push(Segment::Descend);
-                    match after.starts_with('[') {
-                        true => bracket(after, &mut segments)?,
-                        false => dotted(after, &mut segments)?,
-                    }
+                    if after.starts_with('[') { bracket(after, &mut segments)? } else { dotted(after, &mut segments)? }
                 }
                 None => match rest.strip_prefix('.') {
                     Some(after) => dotted(after, &mut segments)?,
@@ -51,10 +48,7 @@ impl Path {
                 },
             };
         }
-        match segments.is_empty() {
-            true => Err("must name something below `$`"),
-            false => Ok(Self(segments)),
-        }
+        if segments.is_empty() { Err("must name something below `$`") } else { Ok(Self(segments)) }
     }
 
     /// Whether it leads to a place.

@@ -61,9 +61,10 @@ pub(crate) fn scan(text: &str) -> Scan {
                     continue;
                 }
                 let string = &text[begins..at];
-                match std::mem::take(&mut expects_key) {
-                    true => key = Some(string),
-                    false => take(&mut hints, key.take(), Some(string)),
+                if std::mem::take(&mut expects_key) {
+                    key = Some(string)
+                } else {
+                    take(&mut hints, key.take(), Some(string))
                 }
             }
             b'{' | b'[' => {
@@ -91,9 +92,10 @@ pub(crate) fn scan(text: &str) -> Scan {
 fn take(hints: &mut Hints, key: Option<&str>, value: Option<&str>) {
     let Some(key) = key else { return };
     // Escaped, the shortest of them is nine characters in quotes.
-    let place = match key.len() >= 11 && key.contains('\\') {
-        true => serde_json::from_str::<String>(key).ok().and_then(|key| hints.place(&key)),
-        false => key.get(1..key.len().max(2) - 1).and_then(|key| hints.place(key)),
+    let place = if key.len() >= 11 && key.contains('\\') {
+        serde_json::from_str::<String>(key).ok().and_then(|key| hints.place(&key))
+    } else {
+        key.get(1..key.len().max(2) - 1).and_then(|key| hints.place(key))
     };
     if let Some(place) = place {
         *place = value.and_then(|value| serde_json::from_str(value).ok());

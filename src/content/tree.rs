@@ -159,10 +159,10 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         let quoted = self.text.get(start..self.at)?;
-        match escaped {
-            false => Some(Cow::Borrowed(&quoted[1..quoted.len() - 1])),
-            // A lone surrogate has no text of its own; it is told apart by how it was written.
-            true => Some(serde_json::from_str::<String>(quoted).map_or(Cow::Borrowed(quoted), Cow::Owned)),
+        if !escaped {
+            Some(Cow::Borrowed(&quoted[1..quoted.len() - 1]))
+        } else {
+            Some(serde_json::from_str::<String>(quoted).map_or(Cow::Borrowed(quoted), Cow::Owned))
         }
     }
 }

@@ -124,9 +124,10 @@ impl Debugger {
             return Err(Refusal::OtherRun { seq, run: wanted.clone() }.into());
         }
         let view = self.with_known(id, |_, state| state.session.run_view(&run)).flatten();
-        match view.and_then(|view| view.imported).is_some_and(|file| file.masked.is_some()) {
-            true => Err(Refusal::Masked(run).into()),
-            false => Ok(run),
+        if view.and_then(|view| view.imported).is_some_and(|file| file.masked.is_some()) {
+            Err(Refusal::Masked(run).into())
+        } else {
+            Ok(run)
         }
     }
 
@@ -134,9 +135,10 @@ impl Debugger {
     fn records_of(&self, id: &AgentId, run: &RunId) -> Result<Vec<Record>, Error> {
         let records: Vec<_> = self.records(id, None)?.filter(|record| record.entry.run_id() == run).collect();
         // A fork that was not started yet, or a run whose events are gone.
-        match records.iter().any(|record| matches!(record.entry, Entry::Event(_))) {
-            true => Ok(records),
-            false => Err(Refusal::NoRun(run.clone()).into()),
+        if records.iter().any(|record| matches!(record.entry, Entry::Event(_))) {
+            Ok(records)
+        } else {
+            Err(Refusal::NoRun(run.clone()).into())
         }
     }
 
@@ -206,10 +208,7 @@ impl Debugger {
 
 impl From<Damage> for Error {
     fn from(damage: Damage) -> Self {
-        match damage.too_large {
-            true => Self::NoRoom(damage.to_string()),
-            false => Self::File(damage),
-        }
+        if damage.too_large { Self::NoRoom(damage.to_string()) } else { Self::File(damage) }
     }
 }
 

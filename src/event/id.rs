@@ -55,9 +55,10 @@ pub(crate) fn check_id(text: &str) -> Result<(), &'static str> {
     }
     // Control characters of ASCII are single bytes; those beyond it begin with one byte that few texts have.
     let may_be_control = |byte: u8| byte.is_ascii_control() || byte == 0xc2;
-    match text.bytes().any(may_be_control) && text.chars().any(char::is_control) {
-        true => Err("must not contain control characters"),
-        false => Ok(()),
+    if text.bytes().any(may_be_control) && text.chars().any(char::is_control) {
+        Err("must not contain control characters")
+    } else {
+        Ok(())
     }
 }
 

@@ -119,16 +119,15 @@ impl Reader {
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             let (line, after) = piece.split_at(end + 1);
             piece = after;
-            match self.rest.is_empty() {
-                true => self.take(line)?,
-                false => {
-                    let mut whole = std::mem::take(&mut self.rest);
-                    whole.extend_from_slice(line);
-                    self.take(&whole)?;
-                    // Its memory serves the next line.
-                    whole.clear();
-                    self.rest = whole;
-                }
+            if self.rest.is_empty() {
+                self.take(line)?
+            } else {
+                let mut whole = std::mem::take(&mut self.rest);
+                whole.extend_from_slice(line);
+                self.take(&whole)?;
+                // Its memory serves the next line.
+                whole.clear();
+                self.rest = whole;
             }
         }
         if self.rest.len() + piece.len() > MAX_LINE_BYTES {
@@ -463,9 +462,10 @@ fn label<'a>(name: &str, value: Option<&'a str>) -> Checked<Option<&'a str>> {
 }
 
 fn text<'a>(name: &str, value: &'a str) -> Checked<&'a str> {
-    match value.len() <= MAX_TEXT_BYTES {
-        true => Ok(value),
-        false => Err(format!("{name} must be at most {MAX_TEXT_BYTES} bytes").into()),
+    if value.len() <= MAX_TEXT_BYTES {
+        Ok(value)
+    } else {
+        Err(format!("{name} must be at most {MAX_TEXT_BYTES} bytes").into())
     }
 }
 

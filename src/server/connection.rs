@@ -47,20 +47,17 @@ pub(super) async fn serve(io: Io, first: Bytes, peer: SocketAddr, front: Dispatc
     let is_http2 = first == HTTP2_PREFACE[..];
     let io = TokioIo::new(Connection { io, first });
     let service = service_fn(move |request| front.clone().answer(request, peer));
-    let ended = match is_http2 {
-        true => {
-            let mut http = http2::Builder::new(TokioExecutor::new());
-            http.timer(TokioTimer::new())
-                .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-                .keep_alive_interval(KEEPALIVE_INTERVAL)
-                .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-            drain.watch(http.serve_connection(io, service)).await
-        }
-        false => {
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-            drain.watch(http.serve_connection(io, service)).await
-        }
+    let ended = if is_http2 {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        drain.watch(http.serve_connection(io, service)).await
+    } else {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+        drain.watch(http.serve_connection(io, service)).await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");

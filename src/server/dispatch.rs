@@ -90,12 +90,11 @@ impl Dispatcher {
             Some(agent) => Box::pin(front.record(request, caller, agent)).await,
             None => {
                 request.extensions_mut().insert(caller);
-                match is_plain && method_name(request.uri().path()).is_some() {
-                    true => front.rpcs.clone().call(request).await?.map(Either::Left),
-                    false => {
-                        let response = Box::pin(front.other(request, admitted.err())).await;
-                        response.map(|body| Either::Right(Either::Right(body)))
-                    }
+                if is_plain && method_name(request.uri().path()).is_some() {
+                    front.rpcs.clone().call(request).await?.map(Either::Left)
+                } else {
+                    let response = Box::pin(front.other(request, admitted.err())).await;
+                    response.map(|body| Either::Right(Either::Right(body)))
                 }
             }
         };
@@ -143,10 +142,7 @@ impl DispatcherParts {
     }
 
     fn router(&self, path: &str) -> &Router {
-        match path.starts_with("/grpc.reflection.") {
-            true => &self.reflection,
-            false => &self.rest,
-        }
+        if path.starts_with("/grpc.reflection.") { &self.reflection } else { &self.rest }
     }
 }
 

@@ -94,9 +94,10 @@ impl Guard {
             is_named = true;
             self.is_ours(host)
         });
-        match is_named && is_ours {
-            true => Ok(()),
-            false => Err(forbidden("HOST", "this host name is not allowed; see --allowed-host")),
+        if is_named && is_ours {
+            Ok(())
+        } else {
+            Err(forbidden("HOST", "this host name is not allowed; see --allowed-host"))
         }
     }
 
@@ -130,9 +131,10 @@ impl Guard {
             && headers.get(FETCH_DEST).is_some_and(|dest| dest == "document")
             && is_page(request.uri().path());
         let cross_site = matches!(site, Some(b"cross-site" | b"same-site")) && !follows_a_link;
-        match cross_site || foreign.any(|origin| !self.is_own_origin(origin, request)) {
-            true => Err(forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin")),
-            false => Ok(()),
+        if cross_site || foreign.any(|origin| !self.is_own_origin(origin, request)) {
+            Err(forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin"))
+        } else {
+            Ok(())
         }
     }
 

@@ -40,10 +40,7 @@ pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {
 fn certificates(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError> {
     let chain = CertificateDer::pem_file_iter(path).map_err(|error| problem(flag, path, error))?;
     let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| problem(flag, path, error))?;
-    match chain.is_empty() {
-        true => Err(problem(flag, path, "holds no certificate")),
-        false => Ok(chain),
-    }
+    if chain.is_empty() { Err(problem(flag, path, "holds no certificate")) } else { Ok(chain) }
 }
 
 fn problem(flag: &str, path: &Path, error: impl std::fmt::Display) -> ServerError {

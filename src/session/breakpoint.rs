@@ -216,9 +216,10 @@ impl<'a> Subject<'a> {
         if !may_hold_secrets {
             return Message { text, masked: None };
         }
-        let masked = match self.event.bytes() > MAX_MASKED_BYTES {
-            true => template.render_nothing(),
-            false => self.masked().map_or_else(|| text.clone(), |event| template.render(&Facts::seen(&event, sees))),
+        let masked = if self.event.bytes() > MAX_MASKED_BYTES {
+            template.render_nothing()
+        } else {
+            self.masked().map_or_else(|| text.clone(), |event| template.render(&Facts::seen(&event, sees)))
         };
         Message { masked: (masked != text).then_some(masked), text }
     }
@@ -371,12 +372,11 @@ impl Breakpoint {
     fn overran(&mut self) {
         self.overruns = self.overruns.saturating_add(1);
         // A gate is never switched off: its steps would pass unseen.
-        self.problem = Some(match self.overruns >= MAX_OVERRUNS && !self.spec.gate {
-            true => {
-                self.enabled = false;
-                format!("switched off: took longer than {} ms {MAX_OVERRUNS} times in a row", BUDGET.as_millis()).into()
-            }
-            false => format!("took longer than {} ms", BUDGET.as_millis()).into(),
+        self.problem = Some(if self.overruns >= MAX_OVERRUNS && !self.spec.gate {
+            self.enabled = false;
+            format!("switched off: took longer than {} ms {MAX_OVERRUNS} times in a row", BUDGET.as_millis()).into()
+        } else {
+            format!("took longer than {} ms", BUDGET.as_millis()).into()
         });
     }
 

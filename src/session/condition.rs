@@ -353,9 +353,10 @@ fn check_depth(source: &str) -> Result<(), String> {
         }
     }
     // `in` is the one operator that is a word.
-    match operators + source.split_whitespace().filter(|word| *word == "in").count() > MAX_OPERATORS {
-        true => Err(format!("may hold {MAX_OPERATORS} operators")),
-        false => Ok(()),
+    if operators + source.split_whitespace().filter(|word| *word == "in").count() > MAX_OPERATORS {
+        Err(format!("may hold {MAX_OPERATORS} operators"))
+    } else {
+        Ok(())
     }
 }
 
@@ -397,14 +398,15 @@ impl<'a> Checker<'a> {
         self.nodes += 1;
         match expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(0),
-            Expr::Ident(name) => match self.scope.contains(&name.as_str()) || TYPES.contains(&name.as_str()) {
-                true => {
+            Expr::Ident(name) => {
+                if self.scope.contains(&name.as_str()) || TYPES.contains(&name.as_str()) {
                     let seen = if name == "event" { Sees::ALL } else { Sees::variable(name) };
                     self.sees = self.sees.and(seen);
                     Ok(0)
+                } else {
+                    Err(self.at(id, &format!("there is no variable `{name}`")))
                 }
-                false => Err(self.at(id, &format!("there is no variable `{name}`"))),
-            },
+            }
             Expr::Select(select) => {
                 if let Expr::Ident(root) = &select.operand.expr {
                     self.check_field(id, root, &select.field)?;
@@ -458,9 +460,10 @@ impl<'a> Checker<'a> {
                     .try_fold(0, |deepest, part| part.map(|part| u32::max(deepest, part)));
                 self.scope.truncate(seen);
                 let nesting = range.max(inner? + 1);
-                match nesting > MAX_NESTING {
-                    true => Err(self.at(id, &format!("comprehensions may nest {MAX_NESTING} deep"))),
-                    false => Ok(nesting),
+                if nesting > MAX_NESTING {
+                    Err(self.at(id, &format!("comprehensions may nest {MAX_NESTING} deep")))
+                } else {
+                    Ok(nesting)
                 }
             }
         }
@@ -484,10 +487,7 @@ impl<'a> Checker<'a> {
             "run" => &RUN_FIELDS,
             _ => return Ok(()),
         };
-        match known.contains(&field) {
-            true => Ok(()),
-            false => Err(self.at(id, &format!("there is no `{root}.{field}`"))),
-        }
+        if known.contains(&field) { Ok(()) } else { Err(self.at(id, &format!("there is no `{root}.{field}`"))) }
     }
 
     fn check_pattern(&self, id: u64, pattern: Option<&IdedExpr>) -> Result<(), String> {

@@ -259,9 +259,10 @@ impl Session {
 
     /// Makes a breakpoint.
     pub(crate) fn create_breakpoint(&self, spec: Arc<Spec>) -> Result<Breakpoint, Refusal> {
-        match self.breakpoints.len() >= MAX_BREAKPOINTS {
-            true => Err(Refusal::TooManyBreakpoints(MAX_BREAKPOINTS)),
-            false => Ok(Breakpoint::with_hits(self.next_breakpoint, spec, 0)),
+        if self.breakpoints.len() >= MAX_BREAKPOINTS {
+            Err(Refusal::TooManyBreakpoints(MAX_BREAKPOINTS))
+        } else {
+            Ok(Breakpoint::with_hits(self.next_breakpoint, spec, 0))
         }
     }
 

@@ -216,9 +216,10 @@ impl Fork {
         // What lies below a step that runs live is live, too: its own hold, if it had one, was the time to ask.
         let Some(place) = retrace.place(event, parents) else { return self.live(event) };
         let Some(index) = retrace.find(event, digest, place) else {
-            return match retrace.reached {
-                true => self.live(event),
-                false => self.diverged(event, retrace.divergence(event, digest, place), plan.on_divergence),
+            return if retrace.reached {
+                self.live(event)
+            } else {
+                self.diverged(event, retrace.divergence(event, digest, place), plan.on_divergence)
             };
         };
         let step = &plan.steps[index as usize];
@@ -254,9 +255,10 @@ impl Fork {
             };
         }
         let model = plan.model.clone().filter(|_| event.kind == EventType::Prompt);
-        match plan.data.is_some() || model.is_some() {
-            true => edited(event, plan.data.clone(), model),
-            false => self.live_as(event, step.event.effect),
+        if plan.data.is_some() || model.is_some() {
+            edited(event, plan.data.clone(), model)
+        } else {
+            self.live_as(event, step.event.effect)
         }
     }
 
@@ -349,18 +351,20 @@ impl Fork {
 /// A step that does not run, since it has a result already.
 fn answered(event: &Event, result: Decision) -> Verdict {
     let obeys = result.verb().is_none_or(|verb| event.accepts.contains(verb));
-    let verdict = match obeys {
-        true => Verdict::new(result),
-        false => Verdict::stopped(event, "this step has a recorded result, and does not accept it"),
+    let verdict = if obeys {
+        Verdict::new(result)
+    } else {
+        Verdict::stopped(event, "this step has a recorded result, and does not accept it")
     };
     Verdict { retraced: true, served: true, ..verdict }
 }
 
 /// A step that runs with something else than the agent submitted.
 fn edited(event: &Event, data: Option<Payload>, model: Option<Box<str>>) -> Verdict {
-    let verdict = match event.accepts.contains(Verb::Edit) {
-        true => Verdict::new(Decision::Edit { data, model }),
-        false => Verdict::stopped(event, "this fork changes the step, and the step does not accept edit"),
+    let verdict = if event.accepts.contains(Verb::Edit) {
+        Verdict::new(Decision::Edit { data, model })
+    } else {
+        Verdict::stopped(event, "this fork changes the step, and the step does not accept edit")
     };
     Verdict { origin: Origin::Edited, ..verdict }
 }

@@ -39,10 +39,7 @@ pub(super) fn from_json(field: &'static str, text: &str, checked: Checked) -> Re
         return Err(Error::invalid(field, "must be a JSON object"));
     }
     // A line break inside of a string is escaped; any other is space, and a frame of SSE is one line.
-    let json: ArcStr = match has_breaks {
-        true => text.replace(['\n', '\r'], "").into(),
-        false => text.into(),
-    };
+    let json: ArcStr = if has_breaks { text.replace(['\n', '\r'], "").into() } else { text.into() };
     Ok((Payload { json, encoding: Encoding::Json }, hints))
 }
 

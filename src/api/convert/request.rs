@@ -124,9 +124,10 @@ pub(crate) fn decision(action: Option<Action>) -> Result<Decision, Error> {
                 Some(edit::Payload::DataJson(text)) => Some(Data::Json(text)),
             };
             let (data, model) = (payload(data)?, text("model", edit.model)?);
-            match data.is_none() && model.is_none() {
-                true => Err(Error::invalid("data", "or model must be given with edit")),
-                false => Ok(Decision::Edit { data, model }),
+            if data.is_none() && model.is_none() {
+                Err(Error::invalid("data", "or model must be given with edit"))
+            } else {
+                Ok(Decision::Edit { data, model })
             }
         }
         Some(Action::Fulfil(fulfil)) => {

@@ -44,9 +44,10 @@ where
     type Decoder = MessageDecoder<T>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::new(match TypeId::of::<S>() == TypeId::of::<EncodedFrame>() {
-            true => BufferSettings::new(FRAME_BYTES, FRAME_BYTES - SPARE_BYTES),
-            false => BufferSettings::default(),
+        ProstEncoder::new(if TypeId::of::<S>() == TypeId::of::<EncodedFrame>() {
+            BufferSettings::new(FRAME_BYTES, FRAME_BYTES - SPARE_BYTES)
+        } else {
+            BufferSettings::default()
         })
     }
 
@@ -65,9 +66,10 @@ impl<T: Message + Default + Send + 'static> Decoder for MessageDecoder<T> {
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
         self.0.decode(buf).map_err(|error| {
             let field = field_at_fault(error.message());
-            let problem = match error.message().contains("recursion limit") {
-                true => "nests deeper than a Struct may (about 32 levels): send JSON text",
-                false => "is not valid protobuf",
+            let problem = if error.message().contains("recursion limit") {
+                "nests deeper than a Struct may (about 32 levels): send JSON text"
+            } else {
+                "is not valid protobuf"
             };
             let message = format!("{field} {problem}");
             let details = ErrorDetails::with_bad_request_violation(field, problem);

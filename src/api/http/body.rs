@@ -395,12 +395,11 @@ async fn collect(mut body: impl Unread) -> Result<Bytes, Failure> {
         if whole.len() + pieces.len() + piece.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
-        match whole.is_empty() && pieces.is_empty() {
-            true => whole = piece,
-            false => {
-                pieces.extend_from_slice(&std::mem::take(&mut whole));
-                pieces.extend_from_slice(&piece);
-            }
+        if whole.is_empty() && pieces.is_empty() {
+            whole = piece
+        } else {
+            pieces.extend_from_slice(&std::mem::take(&mut whole));
+            pieces.extend_from_slice(&piece);
         }
     }
     Ok(if pieces.is_empty() { whole } else { pieces.into() })
@@ -454,10 +453,7 @@ fn no_json(bytes: &[u8]) -> Failure {
 
 /// Reads a body that may be left out.
 pub(crate) fn read_or_default<'a, T: Deserialize<'a> + Default>(bytes: &'a [u8]) -> Result<T, Failure> {
-    match bytes.trim_ascii().is_empty() {
-        true => Ok(T::default()),
-        false => read(bytes),
-    }
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(bytes) }
 }
 
 /// The text of an object, whose inside is for the contract to check.

@@ -21,9 +21,10 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// The service takes new work: not while it drains.
 pub(crate) async fn readyz(State(operations): State<Operations>) -> Result<&'static str, Failure> {
-    match operations.debugger.is_closing() {
-        false => Ok("ready\n"),
-        true => Err(tonic::Status::from(crate::error::Error::ShuttingDown).into()),
+    if !operations.debugger.is_closing() {
+        Ok("ready\n")
+    } else {
+        Err(tonic::Status::from(crate::error::Error::ShuttingDown).into())
     }
 }
 

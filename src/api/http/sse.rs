@@ -136,12 +136,9 @@ impl Reader {
                 more = subscription.next(&mut self.frames) => {
                     self.wrote = Instant::now();
                     self.framed = self.wrote;
-                    break match more {
-                        true => join(&mut self.frames, subscription.visibility()),
-                        false => {
-                            self.subscription = None;
-                            BYE
-                        }
+                    break if more { join(&mut self.frames, subscription.visibility()) } else {
+                        self.subscription = None;
+                        BYE
                     };
                 }
                 () = self.timer.as_mut() => {

@@ -130,9 +130,10 @@ fn parsed(payload: &Payload, measure: &mut Measure) -> Value {
     match (Json { measure }).deserialize(&mut json) {
         Ok(value) => value,
         Err(_) => {
-            measure.problem = Some(match measure.values > MAX_VALUES {
-                true => "cannot look at data of more than 100,000 values",
-                false => "cannot read data: it holds half of a surrogate pair, or a number beyond a double",
+            measure.problem = Some(if measure.values > MAX_VALUES {
+                "cannot look at data of more than 100,000 values"
+            } else {
+                "cannot read data: it holds half of a surrogate pair, or a number beyond a double"
             });
             map([])
         }
@@ -149,9 +150,10 @@ impl<'de> DeserializeSeed<'de> for Json<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         self.measure.values += 1;
-        match self.measure.values > MAX_VALUES {
-            true => Err(serde::de::Error::custom("too many values")),
-            false => deserializer.deserialize_any(self),
+        if self.measure.values > MAX_VALUES {
+            Err(serde::de::Error::custom("too many values"))
+        } else {
+            deserializer.deserialize_any(self)
         }
     }
 }

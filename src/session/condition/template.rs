@@ -50,9 +50,10 @@ impl Template {
         }
         text.push_str(rest);
         parts.push(Part::Text(text.into()));
-        match parts.len() > 2 * MAX_EXPRESSIONS + 1 {
-            true => Err(format!("may hold {MAX_EXPRESSIONS} expressions")),
-            false => Ok(Self { source: source.into(), parts }),
+        if parts.len() > 2 * MAX_EXPRESSIONS + 1 {
+            Err(format!("may hold {MAX_EXPRESSIONS} expressions"))
+        } else {
+            Ok(Self { source: source.into(), parts })
         }
     }
 

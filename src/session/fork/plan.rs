@@ -253,10 +253,7 @@ impl Plan {
                 return Err(Refusal::NotForkable { seq: step.event.seq, verb });
             }
         }
-        match self.steps.iter().any(|step| needs(step).is_some()) {
-            true => Ok(()),
-            false => Err(Refusal::NothingToRetrace),
-        }
+        if self.steps.iter().any(|step| needs(step).is_some()) { Ok(()) } else { Err(Refusal::NothingToRetrace) }
     }
 
     fn summarize(&self) -> Summary {
