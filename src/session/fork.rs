@@ -370,12 +370,19 @@ fn edited(event: &Event, data: Option<Payload>, model: Option<Box<str>>) -> Verd
 }
 
 impl Retrace {
-    /// The oldest recorded step that has this content, model and place, of those that were not found yet. Another
-    /// model's only where the fork ignores the model.
+    /// The oldest recorded step that has this content, model and place, of those that were not found yet; then one of
+    /// which either side does not say the model. Another model's only where the fork ignores the model.
     fn find(&self, event: &Event, digest: &Digest, place: Place) -> Option<u32> {
         let unused = || self.plan.twins(digest, place).iter().copied().filter(|index| !self.used[*index as usize]);
         let same_model = unused().find(|index| self.plan.steps[*index as usize].model() == model_of(event));
-        same_model.or_else(|| unused().next().filter(|_| self.plan.ignore_model))
+        let untold = || unused().find(|index| self.may_be_same_model(&self.plan.steps[*index as usize], event));
+        same_model.or_else(untold).or_else(|| unused().next().filter(|_| self.plan.ignore_model))
+    }
+
+    /// Whether nothing says that the record asked another model: a model that is absent contradicts none.
+    fn may_be_same_model(&self, step: &plan::Step, event: &Event) -> bool {
+        let (recorded, submitted) = (step.model(), model_of(event));
+        recorded.is_none() || submitted.is_none() || recorded == submitted
     }
 
     /// Where a step of this run stands in the source's tree; nothing below what is not of the source.
@@ -389,7 +396,7 @@ impl Retrace {
         let twins: Vec<_> =
             twins.iter().map(|index| (&self.plan.steps[*index as usize], self.used[*index as usize])).collect();
         let model = model_of(event);
-        let counts = |step: &plan::Step| self.plan.ignore_model || step.model() == model;
+        let counts = |step: &plan::Step| self.plan.ignore_model || self.may_be_same_model(step, event);
         let same: Vec<_> = twins.iter().filter(|(step, _)| counts(step)).collect();
         if let Some((last, _)) = same.last() {
             let reason = format!("the record has this step {} times, and this is one more", same.len());

@@ -104,7 +104,7 @@ def test_the_commands_of_cargo_are_those_of_the_package():
 
 @pytest.mark.parametrize("document", [README, STARTED], ids=lambda document: document.name)
 def test_the_requirements_are_those_of_the_package(document):
-    package = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["package"]
+    package = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]["package"]
     assert f"Rust {package['rust-version']} or newer" in document.text
     assert package["license"] == "MIT OR Apache-2.0"
 

@@ -53,11 +53,9 @@ fn content_of_another_model_is_a_divergence_that_names_the_model() {
     driver.trace(keyed("", "gpt"));
     record(&mut driver, &[Step(Response, "", "", "", r#"{"k":1}"#), Step(Prompt, "p", "", "", "{}")]);
     fork(&mut driver, spec(5));
-    for (report, left, right) in [
-        (of_model("f", TRIP[0], "claude"), "\"gpt\"", "\"claude\""),
-        (of_model("f", TRIP[0], ""), "\"gpt\"", ""),
-        (keyed("f", "claude"), "\"gpt\"", "\"claude\""),
-    ] {
+    for (report, left, right) in
+        [(of_model("f", TRIP[0], "claude"), "\"gpt\"", "\"claude\""), (keyed("f", "claude"), "\"gpt\"", "\"claude\"")]
+    {
         let (told, event) = trace_report(&mut driver, report);
         assert_eq!(told, Err(HoldReason::Divergence));
         let divergence = divergence(&event);
@@ -74,6 +72,15 @@ fn content_of_another_model_is_a_divergence_that_names_the_model() {
     assert_eq!(trace_report(&mut driver, of_model("f", TRIP[0], "gpt")).0, fulfilled(r#"{"a":"search"}"#));
     let again = trace_report(&mut driver, of_model("f", TRIP[0], "gpt")).1;
     assert!(divergence(&again).reason.contains("1 times"), "{}", divergence(&again).reason);
+}
+
+#[test]
+fn a_model_that_is_not_reported_contradicts_none() {
+    let mut driver = Driver::new();
+    driver.trace(of_model("", TRIP[0], "gpt"));
+    record(&mut driver, &[TRIP[1], Step(Prompt, "p", "", "", "{}")]);
+    fork(&mut driver, spec(3));
+    assert_eq!(trace_report(&mut driver, of_model("f", TRIP[0], "")).0, fulfilled(r#"{"a":"search"}"#));
 }
 
 #[test]
