@@ -235,12 +235,11 @@ impl Counter {
         let events = self.id.find_iter(&seam).count() + self.id.find_iter(bytes).count();
         let whole = [&self.tail[..], bytes];
         let keep = ID.len() - 1;
-        self.tail = match bytes.len() >= keep {
-            true => bytes[bytes.len() - keep..].to_vec(),
-            false => {
-                let both = whole.concat();
-                both[both.len().saturating_sub(keep)..].to_vec()
-            }
+        self.tail = if bytes.len() >= keep {
+            bytes[bytes.len() - keep..].to_vec()
+        } else {
+            let both = whole.concat();
+            both[both.len().saturating_sub(keep)..].to_vec()
         };
         events as u64
     }

@@ -74,9 +74,10 @@ impl tonic::server::UnaryService<Traced> for Echo {
         let message = request.into_inner();
         let checks = message.data.is_some() || serde_json::from_str::<&RawValue>(&message.data_json).is_ok();
         let answer = Answered { seq: message.agent_id.len() as u64, total: message.kind as u64 };
-        std::future::ready(match checks {
-            true => Ok(Response::new(answer)),
-            false => Err(Status::invalid_argument("data_json is not valid JSON")),
+        std::future::ready(if checks {
+            Ok(Response::new(answer))
+        } else {
+            Err(Status::invalid_argument("data_json is not valid JSON"))
         })
     }
 }

@@ -30,9 +30,10 @@ pub(crate) fn lines(title: &str, x_name: &str, y_name: &str, lines: &[Line]) -> 
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
          font-size=\"12\" fill=\"#777\">\n<text x=\"{LEFT}\" y=\"22\" font-size=\"15\">{title}</text>\n"
     );
-    let ticks: Vec<f64> = match log {
-        true => (bottom as i32..=top as i32).map(|power| 10_f64.powi(power)).collect(),
-        false => (0..=4).map(|step| top / 4.0 * f64::from(step)).collect(),
+    let ticks: Vec<f64> = if log {
+        (bottom as i32..=top as i32).map(|power| 10_f64.powi(power)).collect()
+    } else {
+        (0..=4).map(|step| top / 4.0 * f64::from(step)).collect()
     };
     for tick in ticks {
         let (y, right) = (y_at(tick), WIDTH - RIGHT);

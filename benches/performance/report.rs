@@ -89,14 +89,15 @@ pub(crate) fn tables(samples: &Samples) -> String {
         let (shown, result) = ((number(ours, 0), number(beside, 0)), ours / beside);
         rows.push(Row { what: kind.name.into(), ours: shown.0, beside: shown.1, result, unit: "×", goal });
     }
-    match rows.is_empty() {
-        true => text += "\n### Instructions per Trace\n\nNot counted: valgrind is not installed on this machine.\n",
-        false => table(
+    if rows.is_empty() {
+        text += "\n### Instructions per Trace\n\nNot counted: valgrind is not installed on this machine.\n"
+    } else {
+        table(
             &mut text,
             "Instructions per Trace, no debugger attached, one at a time",
             ["agent-debugger", "bare tonic, bare axum", "ratio"],
             rows,
-        ),
+        )
     }
 
     for (width, title) in [("full", "Traces with both cores busy"), ("one", "Traces one at a time")] {
@@ -242,9 +243,10 @@ pub(crate) fn tables(samples: &Samples) -> String {
 pub(crate) fn provenance(samples: &Samples, machine: &str, profile: &str) -> String {
     let (kept, dropped) = (samples.kept, samples.dropped);
     let (steal, spread) = (samples.most_steal * 100.0, samples.spread("/cpu") * 100.0);
-    let spread = match spread.is_nan() {
-        true => String::new(),
-        false => format!(" The middle half of the samples of CPU time lies within {spread:.0} %."),
+    let spread = if spread.is_nan() {
+        String::new()
+    } else {
+        format!(" The middle half of the samples of CPU time lies within {spread:.0} %.")
     };
     format!(
         "\n{machine}, profile `{profile}`. Medians of interleaved rounds: {kept} samples kept, {dropped} dropped \

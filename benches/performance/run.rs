@@ -18,9 +18,10 @@ use crate::{
 /// Measures everything, prints the tables and, unless it was a quick run, writes them down.
 pub(crate) fn run(server: Program, quick: bool, rounds: usize, only: Option<String>) {
     machine::allow_many_files();
-    let plan = match quick {
-        true => Plan { server, rounds: 1, sample_ms: 200, quick },
-        false => Plan { server, rounds, sample_ms: 500, quick },
+    let plan = if quick {
+        Plan { server, rounds: 1, sample_ms: 200, quick }
+    } else {
+        Plan { server, rounds, sample_ms: 500, quick }
     };
     let whole = !quick && only.is_none();
     let mut samples = Samples::of(only);

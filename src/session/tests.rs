@@ -631,9 +631,12 @@ fn what_an_abandoned_hold_opened_is_passed_over() {
     for deserted in [false, true] {
         let mut driver = Driver::attached();
         let seq = driver.trace(with_data(EventType::Prompt, r#"{"q":1}"#));
-        driver.run(|session| match deserted {
-            false => Vec::from_iter(session.give_up(seq, Outcome::Abandoned, moment(5))),
-            true => session.give_up_deserted(seq, moment(5)),
+        driver.run(|session| {
+            if !deserted {
+                Vec::from_iter(session.give_up(seq, Outcome::Abandoned, moment(5)))
+            } else {
+                session.give_up_deserted(seq, moment(5))
+            }
         });
         let again = driver.trace(with_data(EventType::Prompt, r#"{"q":2}"#));
         assert_eq!(driver.step_by(Granularity::Over), [again]);

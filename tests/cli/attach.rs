@@ -10,9 +10,10 @@ use crate::support::{Process, TestServer, soon, step};
 /// Attached, and told so.
 async fn attach(server: &TestServer, flags: &[&str]) -> Process {
     let mut process = Process::start(server.cli(&[&["attach", "a"], flags].concat()));
-    match flags.contains(&"--json") {
-        true => drop(process.out.json("state").await),
-        false => drop(process.out.until("attached to a").await),
+    if flags.contains(&"--json") {
+        drop(process.out.json("state").await)
+    } else {
+        drop(process.out.until("attached to a").await)
     }
     process
 }

@@ -44,17 +44,14 @@ async fn a_fork_retraces_asks_and_goes_on_over_either_wire() {
     for over_grpc in [false, true] {
         let server = TestServer::start().await;
         record(&server, "first").await;
-        let (run, plan) = match over_grpc {
-            false => {
-                let forked = server.post("a", "fork", json!({"run_id": "first", "seq": 5, "model": "large"})).await;
-                (forked["run_id"].as_str().unwrap().to_owned(), forked["plan"]["summary"].clone())
-            }
-            true => {
-                let request =
-                    proto::ForkRequest { agent_id: "a".into(), seq: 5, model: "large".into(), ..Default::default() };
-                let forked = server.grpc().await.fork(request).await.unwrap().into_inner();
-                (forked.run_id, json!(forked.plan.unwrap().summary))
-            }
+        let (run, plan) = if !over_grpc {
+            let forked = server.post("a", "fork", json!({"run_id": "first", "seq": 5, "model": "large"})).await;
+            (forked["run_id"].as_str().unwrap().to_owned(), forked["plan"]["summary"].clone())
+        } else {
+            let request =
+                proto::ForkRequest { agent_id: "a".into(), seq: 5, model: "large".into(), ..Default::default() };
+            let forked = server.grpc().await.fork(request).await.unwrap().into_inner();
+            (forked.run_id, json!(forked.plan.unwrap().summary))
         };
         let mut script = vec![plan];
         for step in &steps()[..6] {
