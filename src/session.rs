@@ -12,7 +12,7 @@
 //! *decides* (`&self`) and answers with [`Change`]s; [`Session::apply`] makes them so and cannot fail. The state is
 //! the fold of the changes that were applied.
 //!
-//! Invariants: `position <= total`; whoever sees an event can already release it, because a [`Change::Recorded`]
+//! Invariants: `position <= total`; a subscriber that sees an event can already release it, because a [`Change::Recorded`]
 //! brings its hold along; while detached nobody is held but by an approval gate, a fork's included; each hold ends
 //! once.
 

@@ -43,7 +43,7 @@ pub(crate) struct Waiter {
     id: u64,
     answer: oneshot::Receiver<Answer>,
     patience: Patience,
-    /// `--hold-timeout`, and a gate's own time-out, bound the hold itself, whoever asks and however often.
+    /// `--hold-timeout`, and a gate's own time-out, bound the hold itself, however many callers ask and however often.
     hold_ends: Option<Instant>,
 }
 

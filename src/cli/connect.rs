@@ -18,7 +18,7 @@ pub(super) type Api = DebuggerServiceClient<InterceptedService<Channel, Bearer>>
 
 /// Who does not answer within this is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A service that does not answer a ping within these is gone, and the stream is opened anew.
+/// A service that does not answer a ping within these is gone, and the stream is opened again.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A decision may hold an event's data before and after, and a page of the record 3.5 MiB.

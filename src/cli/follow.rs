@@ -1,4 +1,4 @@
-//! The stream of an agent's frames, opened anew where it breaks: with the resume token of the last frame seen, so
+//! The stream of an agent's frames, opened again where it breaks: with the resume token of the last frame seen, so
 //! that nothing is lost or doubled.
 //!
 //! One task reads the stream, from [`Follow::open`] until the handle is dropped; a reader that is slow makes it wait.

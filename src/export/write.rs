@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     visibility: Visibility,
     sha: Sha256,
     part: Part,
-    /// Counted anew where secrets are masked: that two steps are the same would tell that their secrets are.
+    /// Counted again where secrets are masked: equal steps would reveal that their secrets are equal.
     repeats: Option<Repeats>,
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn serve(io: Io, first: Bytes, peer: SocketAddr, front: Dispatc
     }
 }
 
-/// A connection of which the first bytes were read to find out which protocol is spoken: whoever speaks it reads them
+/// A connection of which the first bytes were read to find out which protocol is spoken: the protocol reads them
 /// once more.
 struct Connection {
     io: Io,

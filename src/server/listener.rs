@@ -45,7 +45,7 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        // Refused at once, not left waiting: whoever is over the limit should know.
+        // Refused at once, not left waiting: a client over the limit should know.
         let Ok(place) = places.clone().try_acquire_owned() else {
             front.refused_connection();
             continue;

@@ -42,7 +42,7 @@ pub(crate) struct Spec {
     pub(crate) once: bool,
     pub(crate) enabled: bool,
     pub(crate) all_stop: bool,
-    /// An approval gate: it holds whoever is attached, and only an explicit release opens it.
+    /// An approval gate: it holds with or without a debugger attached, and only an explicit release opens it.
     pub(crate) gate: bool,
     pub(crate) timeout: Option<Duration>,
     /// What becomes of a step whose gate nobody opened in time.

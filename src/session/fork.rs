@@ -133,11 +133,11 @@ pub(super) struct Verdict {
     pub(super) default: Decision,
     /// The agent does not obey that default: its call fails instead.
     pub(super) refuses: bool,
-    /// It is to be held, whoever is attached, until somebody releases it.
+    /// It is to be held, with or without a debugger attached, until it is released explicitly.
     pub(super) asks: Option<HoldReason>,
     /// It is no step of the live disposition: only breakpoints hold it.
     pub(super) retraced: bool,
-    /// It is answered from the record, so that nothing runs whoever lets it go.
+    /// It is answered from the record, so that nothing runs, however its hold ends.
     pub(super) served: bool,
     pub(super) origin: Origin,
     /// Where the result of the step comes from.

@@ -13,7 +13,7 @@ pub(crate) enum Wire {
     Grpc,
 }
 
-/// A value with its encodings, each made once, by whoever needs it first.
+/// A value with its encodings, each made once, for the first reader that needs it.
 #[derive(Debug)]
 pub(crate) struct Encoded<T> {
     pub(crate) value: T,

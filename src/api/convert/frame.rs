@@ -43,7 +43,7 @@ impl From<EncodedFrame> for EncodedFrames {
     }
 }
 
-/// A frame as gRPC sends it to whoever has such a visibility.
+/// A frame as gRPC sends it to a subscriber of this visibility.
 pub(crate) fn grpc(frame: &Frame, visibility: Visibility) -> EncodedFrames {
     let own = |frame, token: &ResumeToken| {
         EncodedFrame { shared: encode(frame, String::new()), resume_token: token.to_string() }.into()

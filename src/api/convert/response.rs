@@ -147,7 +147,7 @@ pub(crate) fn event(event: &event::Event) -> proto::Event {
     }
 }
 
-/// How a hold ended. A decision is shown in the form in which whoever made it gave it.
+/// How a hold ended. A decision is shown in the encoding in which it was made.
 pub(crate) fn decision_made(ended: &HoldEnded) -> proto::DecisionMade {
     use proto::decision_made::BeforeForm;
     proto::DecisionMade {

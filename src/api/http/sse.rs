@@ -55,7 +55,7 @@ pub(crate) async fn events(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    // Whoever asks for the head alone does not want to hold an agent.
+    // A client that asks for the head alone does not want to hold an agent.
     if method == Method::HEAD {
         return Ok(stream_response(Body::empty()));
     }
@@ -104,7 +104,7 @@ struct Reader {
     /// When the last frame was sent, and when the last byte.
     framed: Instant,
     wrote: Instant,
-    /// Ends some time before silence is too long, and is then set anew: it is not touched for each frame.
+    /// Ends some time before silence is too long, and is then set again: it is not touched for each frame.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -211,7 +211,7 @@ mod tests {
         }
         drop(debugger.trace(&agent(), report(EventType::Log, ""), None, None).expect("recorded"));
         assert!(next(&mut stream).await.1.starts_with("id: "));
-        assert_eq!(next(&mut stream).await, comment(), "silence begins anew");
+        assert_eq!(next(&mut stream).await, comment(), "silence begins again");
         debugger.shut_down();
         assert!(next(&mut stream).await.1.contains("event: bye"));
         assert!(stream.next().await.is_none());
