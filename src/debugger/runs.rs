@@ -80,7 +80,8 @@ impl Debugger {
         Ok(compare((visibility.run_id(left), &of_left), (visibility.run_id(right), &of_right)))
     }
 
-    /// The run that a caller means: a caller that sees masked ids names them so. A run that has that id itself comes first.
+    /// The run that a caller means: a caller that sees masked ids names them so. A run that has that id itself comes
+    /// first.
     pub(crate) fn run_named(&self, id: &AgentId, run: RunId, visibility: Visibility) -> RunId {
         if visibility == Visibility::Whole || !run.as_str().contains("[masked: ") {
             return run;
