@@ -6,9 +6,11 @@
 //!
 //! Tasks: one per connection, and one per call on HTTP/2, which hyper spawns. Accepting ends with the drain.
 
+mod auth;
 mod connection;
 mod dispatch;
-pub(crate) mod guard;
+mod guard;
+mod headers;
 mod listener;
 mod tls;
 

@@ -1,6 +1,7 @@
 //! The tonic service: each rpc opens its request, calls the façade and encodes what it returns. It decides nothing.
 
 pub(crate) mod codec;
+pub(crate) mod path;
 pub(crate) mod status;
 
 use std::{pin::Pin, time::Duration};

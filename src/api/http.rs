@@ -22,7 +22,7 @@ use axum::{
 };
 use tonic::{Code, Status};
 
-use crate::{api::service::Service, server::guard::is_grpc};
+use crate::api::{grpc::path::is_grpc, service::Service};
 use error::Failure;
 use ops::Operations;
 

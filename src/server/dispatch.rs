@@ -28,10 +28,13 @@ use hyper::body::Incoming;
 use tonic::body::Body;
 use tower::Service as _;
 
-use super::guard::{self, Guard, Refusal, is_grpc};
+use super::{
+    guard::{Guard, Refusal},
+    headers,
+};
 use crate::{
     api::{
-        grpc::Grpc,
+        grpc::{Grpc, path::is_grpc},
         http::{api, error},
         service::{Caller, Service},
     },
@@ -81,7 +84,7 @@ impl Dispatcher {
         };
         let began = rpc.map(|rpc| (rpc, Instant::now()));
         let admitted = front.guard.admit(&request);
-        let scopes = *admitted.as_ref().unwrap_or(&Scopes::NONE);
+        let scopes = admitted.as_ref().map_or(Scopes::NONE, |admitted| admitted.scopes);
         let caller = Caller { peer: Some(peer), scopes };
         // A page's request has an origin, and hears whether it may read the answer.
         let is_plain = admitted.is_ok() && !request.headers().contains_key(header::ORIGIN);
@@ -112,10 +115,10 @@ impl DispatcherParts {
     /// A Trace over HTTP.
     async fn record(&self, mut request: Request<Incoming>, caller: Caller, agent: String) -> http::Response<Answer> {
         match api::record(&self.service, caller, agent, request.body_mut()).await {
-            Ok(json) => guard::secure_json(json).map(|body| Either::Right(Either::Left(body))),
+            Ok(json) => headers::secure_json(json).map(|body| Either::Right(Either::Left(body))),
             Err(failure) => {
                 let mut response = failure.into_response();
-                guard::secure(&mut response);
+                headers::secure(&mut response);
                 let response = error::render(response, error::accepts_problem(request.headers())).await;
                 response.map(|body| Either::Right(Either::Right(body)))
             }
@@ -128,14 +131,14 @@ impl DispatcherParts {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let wants_problem = error::accepts_problem(request.headers());
         let mut response = match refusal {
-            _ if self.guard.is_preflight(&request, origin.as_ref()) => guard::preflight_response(),
+            _ if self.guard.is_preflight(&request, origin.as_ref()) => headers::preflight_response(),
             None => match self.router(request.uri().path()).clone().call(request).await {
                 Ok(response) => response,
             },
             Some(refusal) => refusal.into_response(grpc, request.extensions().get::<Caller>()),
         };
         if !grpc {
-            guard::secure(&mut response);
+            headers::secure(&mut response);
         }
         self.guard.allow_origin(origin.as_ref(), &mut response);
         error::render(response, wants_problem).await

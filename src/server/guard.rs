@@ -4,43 +4,31 @@
 //! every protocol: a `Host` that is ours (a rebound DNS name is not), no request that another site's page makes, no
 //! gRPC in the guise of a form, and, where there are tokens, one of them.
 
-use std::sync::LazyLock;
-
-use axum::{
-    body::{Body, Bytes},
-    response::{IntoResponse, Response},
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use tonic::Code;
 use tonic_types::ErrorDetails;
 
+use super::{
+    auth::{self, Admitted, is_page},
+    headers::RESOURCE_POLICY,
+};
 use crate::{
-    api::{grpc::status::status, http::error::Failure, service::Caller},
-    auth::{Scopes, Tokens},
+    api::{
+        grpc::{
+            path::{is_grpc, is_grpc_path},
+            status::status,
+        },
+        http::error::Failure,
+        service::Caller,
+    },
+    auth::Tokens,
     config::Config,
 };
 
-/// Nothing from elsewhere, nothing inline, nobody's frame.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (OPENER_POLICY, HeaderValue::from_static("same-origin")),
-    (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
-];
-
-type Request = http::Request<Incoming>;
 
 /// What the guard goes by.
 pub(super) struct Guard {
@@ -70,7 +58,7 @@ impl Guard {
     }
 
     /// Lets a request in and says what its caller may do.
-    pub(super) fn admit(&self, request: &Request) -> Result<Scopes, Refusal> {
+    pub(super) fn admit<B>(&self, request: &http::Request<B>) -> Result<Admitted, Refusal> {
         let headers = request.headers();
         self.check_host(request.uri(), headers)?;
         self.check_origin(request)?;
@@ -82,23 +70,25 @@ impl Guard {
                 message: "gRPC wants content-type application/grpc",
             });
         }
-        self.check_token(request)
+        auth::check(&self.tokens, request).ok_or(Refusal {
+            code: Code::Unauthenticated,
+            http: StatusCode::UNAUTHORIZED,
+            reason: "TOKEN",
+            message: "a bearer token is required",
+        })
     }
 
-    /// Every name under which the request says it reached us must be one of ours.
+    /// The name under which the request says it reached us must be one of ours, wherever it says it.
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        let named = uri.authority().map(|authority| authority.as_str());
-        let hosts = headers.get_all(header::HOST).into_iter().map(|host| host.to_str().unwrap_or_default());
-        let mut is_named = false;
-        let is_ours = named.into_iter().chain(hosts).all(|host| {
-            is_named = true;
-            self.is_ours(host)
-        });
-        if is_named && is_ours {
-            Ok(())
-        } else {
-            Err(forbidden("HOST", "this host name is not allowed; see --allowed-host"))
-        }
+        let refused = || forbidden("HOST", "this host name is not allowed; see --allowed-host");
+        let named = uri.authority().map(Authority::as_str);
+        let header = only(headers, &header::HOST).map_err(|Doubled| refused())?;
+        let header = header.map(|host| host.to_str().unwrap_or_default());
+        let host = match (named, header) {
+            (Some(named), Some(header)) if !named.eq_ignore_ascii_case(header) => None,
+            (named, header) => named.or(header),
+        };
+        if host.is_some_and(|host| self.is_ours(host)) { Ok(()) } else { Err(refused()) }
     }
 
     /// Whether a `host[:port]` is localhost, a literal address, or allowed by name.
@@ -108,67 +98,52 @@ impl Guard {
         if port.is_some_and(|port| is_port(port.as_bytes())) {
             return true;
         }
-        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
-        let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
-        let literal = name.trim_start_matches('[').trim_end_matches(']');
-        let is_literal = literal.parse::<std::net::IpAddr>().is_ok();
-        !host.contains('@') && (name == "localhost" || is_literal || self.hosts.contains(&name))
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        let name = authority.host();
+        // The library takes a name apart from its port, and checks neither what stands between them nor the port.
+        if !host.strip_prefix(name).is_some_and(|port| is_port(port.as_bytes())) {
+            return false;
+        }
+        if let Some(literal) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            return literal.parse::<std::net::Ipv6Addr>().is_ok();
+        }
+        // A name may be written out to the root.
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok() || self.hosts.contains(&name)
     }
 
     /// Refuses what a page of another site makes a browser send. Programs send none of these headers and pass.
-    fn check_origin(&self, request: &Request) -> Result<(), Refusal> {
+    fn check_origin<B>(&self, request: &http::Request<B>) -> Result<(), Refusal> {
         let headers = request.headers();
-        let mut origins = headers.get_all(header::ORIGIN).into_iter().peekable();
-        let has_origin = origins.peek().is_some();
-        let mut foreign = origins.filter(|origin| !self.origins.contains(origin)).peekable();
-        if has_origin && foreign.peek().is_none() {
+        let refused = || forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin");
+        let doubled = |Doubled| refused();
+        let origin = only(headers, &header::ORIGIN).map_err(doubled)?;
+        let site = only(headers, &FETCH_SITE).map_err(doubled)?;
+        if origin.is_some_and(|origin| self.origins.contains(origin)) {
             return Ok(());
         }
-        let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
         // A link from a chat or an issue to one of our pages must work.
-        let follows_a_link = request.method() == Method::GET
-            && headers.get(FETCH_MODE).is_some_and(|mode| mode == "navigate")
-            && headers.get(FETCH_DEST).is_some_and(|dest| dest == "document")
-            && is_page(request.uri().path());
-        let cross_site = matches!(site, Some(b"cross-site" | b"same-site")) && !follows_a_link;
-        if cross_site || foreign.any(|origin| !self.is_own_origin(origin, request)) {
-            Err(forbidden("ORIGIN", "requests from other origins are not allowed; see --allow-origin"))
-        } else {
-            Ok(())
-        }
+        let is = |name: &HeaderName, word: &str| only(headers, name).is_ok_and(|value| value.is_some_and(|it| it == word));
+        let follows_a_link = || {
+            request.method() == Method::GET
+                && is(&FETCH_MODE, "navigate")
+                && is(&FETCH_DEST, "document")
+                && is_page(request.uri().path())
+        };
+        let is_own = origin.is_none_or(|origin| self.is_own_origin(origin, request));
+        if is_own && (site.is_none_or(is_own_site) || follows_a_link()) { Ok(()) } else { Err(refused()) }
     }
 
     /// Whether an origin is the very address under which the request reached us.
-    fn is_own_origin(&self, origin: &HeaderValue, request: &Request) -> bool {
+    fn is_own_origin<B>(&self, origin: &HeaderValue, request: &http::Request<B>) -> bool {
         let host = request.uri().authority().map(|authority| authority.as_str());
         let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
         let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix(self.scheme));
         host.zip(origin).is_some_and(|(host, origin)| host.eq_ignore_ascii_case(origin))
     }
 
-    fn check_token(&self, request: &Request) -> Result<Scopes, Refusal> {
-        if self.tokens.are_off() {
-            return Ok(Scopes::ALL);
-        }
-        let token = request.headers().get(header::AUTHORIZATION).and_then(|value| {
-            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
-            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
-        });
-        match token.and_then(|token| self.tokens.scopes(token)) {
-            Some(scopes) => Ok(scopes),
-            // What holds no data needs no token: health, and the page's shell.
-            None if token.is_none() && is_open(request) => Ok(Scopes::ALL),
-            None => Err(Refusal {
-                code: Code::Unauthenticated,
-                http: StatusCode::UNAUTHORIZED,
-                reason: "TOKEN",
-                message: "a bearer token is required",
-            }),
-        }
-    }
-
     /// Whether an allowed origin asks if it may ask. It carries no token, and gets nothing but that answer.
-    pub(super) fn is_preflight(&self, request: &Request, origin: Option<&HeaderValue>) -> bool {
+    pub(super) fn is_preflight<B>(&self, request: &http::Request<B>, origin: Option<&HeaderValue>) -> bool {
         request.method() == Method::OPTIONS
             && origin.is_some_and(|origin| self.origins.contains(origin))
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -183,46 +158,6 @@ impl Guard {
         headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
-}
-
-/// Adds what every answer to a browser carries.
-pub(super) fn secure(response: &mut Response) {
-    static READY_MADE: LazyLock<HeaderMap> = LazyLock::new(|| {
-        // Room for what the answer itself has to say, so that the copy does not grow.
-        let mut headers = HeaderMap::with_capacity(HEADERS.len() * 2);
-        headers.extend(HEADERS);
-        headers
-    });
-    let own = std::mem::replace(response.headers_mut(), READY_MADE.clone());
-    let mut last = None;
-    for (name, value) in own {
-        // Only the first of several values names its header.
-        last = name.or(last);
-        if let Some(name) = last.clone().filter(|name| !READY_MADE.contains_key(name)) {
-            response.headers_mut().append(name, value);
-        }
-    }
-}
-
-/// An answer in JSON that carries all of that.
-pub(super) fn secure_json(json: Vec<u8>) -> http::Response<Full<Bytes>> {
-    static READY_MADE: LazyLock<HeaderMap> = LazyLock::new(|| {
-        let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        HEADERS.into_iter().chain([kind]).collect()
-    });
-    let mut response = http::Response::new(Full::from(json));
-    *response.headers_mut() = READY_MADE.clone();
-    response
-}
-
-/// What a preflight is answered.
-pub(super) fn preflight_response() -> Response {
-    let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id"),
-        (header::ACCESS_CONTROL_MAX_AGE, "600"),
-    ];
-    (StatusCode::NO_CONTENT, headers, Body::empty()).into_response()
 }
 
 impl Refusal {
@@ -241,41 +176,123 @@ impl Refusal {
     }
 }
 
-/// Nothing, or a colon and digits.
+/// Nothing, or a colon and the number of a port.
 fn is_port(text: &[u8]) -> bool {
+    let number = |digits: &[u8]| digits.iter().fold(0, |number: u32, digit| number * 10 + u32::from(digit - b'0'));
     match text {
         [] => true,
-        [b':', digits @ ..] => matches!(digits.len(), 1..=5) && digits.iter().all(u8::is_ascii_digit),
+        [b':', digits @ ..] => {
+            matches!(digits.len(), 1..=5)
+                && digits.iter().all(u8::is_ascii_digit)
+                && number(digits) <= u32::from(u16::MAX)
+        }
         _ => false,
     }
+}
+
+/// Whether a page of ours asks, or a person: what a browser says of neither comes from another site.
+fn is_own_site(site: &HeaderValue) -> bool {
+    let site = site.as_bytes();
+    site.eq_ignore_ascii_case(b"same-origin") || site.eq_ignore_ascii_case(b"none")
 }
 
 fn forbidden(reason: &'static str, message: &'static str) -> Refusal {
     Refusal { code: Code::PermissionDenied, http: StatusCode::FORBIDDEN, reason, message }
 }
 
-/// Whether a request speaks gRPC.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+/// What stands twice where it may stand once.
+pub(super) struct Doubled;
+
+/// The value of a header that may stand once: two of them are a mistake, or a trick on whichever reader takes the other.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Doubled> {
+    let mut values = headers.get_all(name).into_iter();
+    let first = values.next();
+    if values.next().is_none() { Ok(first) } else { Err(Doubled) }
 }
 
-/// `/package.Service/…`, as tonic routes it: no route of the gateway has a dot in its first segment.
-fn is_grpc_path(path: &str) -> bool {
-    let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
-    let service = path.iter().position(|byte| *byte == b'/').map(|end| &path[..end]);
-    service.is_some_and(|service| service.contains(&b'.'))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The pages that people open.
-fn is_page(path: &str) -> bool {
-    let agent = path.strip_prefix("/agent/").and_then(|rest| rest.strip_suffix("/debug"));
-    path == "/" || agent.is_some_and(|agent| !agent.contains('/'))
-}
+    fn guard() -> Guard {
+        Guard { tokens: Tokens::default(), hosts: vec!["debugger.test".into()], origins: Vec::new(), scheme: "http://" }
+    }
 
-/// What is shown without a token.
-fn is_open(request: &Request) -> bool {
-    let path = request.uri().path();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let shell = is_page(path) || path.starts_with("/assets/") || path == "/healthz" || path == "/readyz";
-    (reads && shell) || path.starts_with("/grpc.health.v1.Health/")
+    #[test]
+    fn a_host_is_ours_only_as_a_whole() {
+        let guard = guard();
+        for host in [
+            "localhost",
+            "LocalHost.:80",
+            "127.0.0.1:65535",
+            "192.0.2.7",
+            "[::1]",
+            "[::1]:7117",
+            "[::ffff:127.0.0.1]",
+            "debugger.test",
+            "DEBUGGER.test.:1",
+        ] {
+            assert!(guard.is_ours(host), "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "localhost..",
+            "localhost:",
+            "localhost:abc",
+            "localhost:80:80",
+            "localhost:+80",
+            "localhost:65536",
+            "localhost:123456",
+            "localhost.evil.test",
+            "localhost@evil.test",
+            "evil.test@localhost",
+            "[::1].evil.test",
+            "[::1]evil.test",
+            "[::1]:",
+            "[::1]:x",
+            "[[::1]]",
+            "[127.0.0.1]",
+            "[localhost]",
+            "[]",
+            "[::1",
+            "::1",
+            "127.0.0.1.evil.test",
+            "127.1",
+            "0x7f.0.0.1",
+            "127.0.0.1..",
+            "debugger.test..",
+            "debugger.test:http",
+            "localhost/",
+            "local host",
+            "localhost,evil.test",
+        ] {
+            assert!(!guard.is_ours(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_refused() {
+        let guard = guard();
+        let admitted = |headers: &[(&str, &str)]| {
+            let mut request = http::Request::get("/agents");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            guard.admit(&request.body(()).expect("request")).is_ok()
+        };
+        assert!(admitted(&[("host", "localhost")]));
+        assert!(!admitted(&[]) && !admitted(&[("host", "localhost"), ("host", "localhost")]));
+        for site in ["same-origin", "Same-Origin", "none"] {
+            assert!(admitted(&[("host", "localhost"), ("sec-fetch-site", site)]), "{site}");
+        }
+        for site in ["cross-site", "CROSS-SITE", "Same-Site", "", "other", "none, cross-site"] {
+            assert!(!admitted(&[("host", "localhost"), ("sec-fetch-site", site)]), "{site}");
+        }
+        let own = ("origin", "http://localhost");
+        assert!(admitted(&[("host", "localhost"), own]));
+        assert!(!admitted(&[("host", "localhost"), own, own]));
+        let none = ("sec-fetch-site", "none");
+        assert!(!admitted(&[("host", "localhost"), none, none]));
+    }
 }

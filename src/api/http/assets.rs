@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     extract::Path,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use include_dir::{Dir, include_dir};
@@ -19,6 +19,12 @@ use super::error::Failure;
 static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/assets");
 const INDEX: &str = include_str!("../../../templates/index.html");
 const DEBUGGER: &str = include_str!("../../../templates/debugger.html");
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The page as it is sent to a browser that another site had open it; `core/arrival.js` reads the mark.
+static ARRIVED: LazyLock<String> =
+    LazyLock::new(|| DEBUGGER.replacen("<html lang=\"en\"", "<html lang=\"en\" data-arrival=\"cross-site\"", 1));
 
 /// One tag for all: they change together, with the binary.
 static TAG: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -41,9 +47,24 @@ pub(crate) async fn index() -> Response {
     page(INDEX)
 }
 
-pub(crate) async fn debugger(Path(agent_id): Path<String>) -> Result<Response, Failure> {
-    let id = crate::api::convert::request::agent_id(&agent_id);
-    id.map(|_| page(DEBUGGER)).map_err(|error| tonic::Status::from(error).into())
+/// The page of an agent. One that another site opened is told so, and then observes: no page elsewhere pauses an agent.
+pub(crate) async fn debugger(Path(agent_id): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+    crate::api::convert::request::agent_id(&agent_id).map_err(tonic::Status::from)?;
+    let vary = (header::VARY, HeaderValue::from_name(FETCH_SITE));
+    if is_from_elsewhere(&headers) {
+        // Kept by no cache: the same address, typed, is another page.
+        let head = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store")), vary];
+        return Ok((head, Html(ARRIVED.as_str())).into_response());
+    }
+    Ok(([vary], page(DEBUGGER)).into_response())
+}
+
+/// Whether another site had the browser open the page. A browser that does not tell counts as a person who typed.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let is_own = |site: &HeaderValue| {
+        site.as_bytes().eq_ignore_ascii_case(b"same-origin") || site.as_bytes().eq_ignore_ascii_case(b"none")
+    };
+    !headers.get_all(FETCH_SITE).into_iter().all(is_own)
 }
 
 fn page(html: &'static str) -> Response {
@@ -64,4 +85,14 @@ pub(crate) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Resul
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
     Ok((head, [(header::CONTENT_TYPE, kind)], file.contents()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_place_for_the_mark_of_its_arrival() {
+        assert_eq!(ARRIVED.matches("data-arrival=\"cross-site\"").count(), 1);
+    }
 }
