@@ -1,7 +1,10 @@
 //! Logs and metrics. Names are constant, and no payload or token is ever among the values.
 
+mod log;
+
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
+    panic,
     sync::{OnceLock, atomic::AtomicU64},
     time::Duration,
 };
@@ -25,18 +28,34 @@ const HOLD_BUCKETS: [f64; 10] = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 6
 /// Seconds: an rpc that is not held takes a fraction of a millisecond.
 const RPC_BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.05, 0.25, 1.0, 10.0];
 
-/// Starts logging to stderr. `RUST_LOG` chooses what; without it, warnings and our own notes.
+/// How long the end of the process waits for the last lines of the log to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// Starts logging to stderr, by way of a queue: no call waits for a reader of stderr, or fails for want of one.
+/// `RUST_LOG` chooses what; without it, warnings and our own notes.
 pub fn init_logs(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,agent_debugger=info"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(log::line)
+        .with_ansi(io::stderr().is_terminal());
     // A second start in one process keeps the first one's logs.
     let _ = match format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().try_init(),
     };
+    // A panic ends one connection: what says so goes the same way.
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(tracing::field::display);
+        let said = info.payload();
+        let said = said.downcast_ref::<&str>().copied().or_else(|| said.downcast_ref::<String>().map(String::as_str));
+        tracing::error!(place, said, "a task panicked");
+    }));
+}
+
+/// Waits a moment for what was logged to be written.
+pub fn flush_logs() {
+    log::LINES.flush(FLUSH_LIMIT);
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -179,6 +198,11 @@ impl Metrics {
             "tasks",
             "Tasks that run: connections, timers, and a few of the service's own",
             self.tasks.clone(),
+        );
+        registry.register(
+            "dropped_log_lines",
+            "Log lines dropped because stderr was not read. If everything is working normally, this is 0",
+            log::DROPPED.clone(),
         );
         registry.register("refused_connections", "Connections over the limit", self.refused_connections.clone());
         registry.register_with_unit("rpc", "Time to answer, holds included", Unit::Seconds, self.rpc_seconds.clone());

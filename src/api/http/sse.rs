@@ -126,9 +126,6 @@ fn body(subscription: Subscription) -> impl Stream<Item = Result<Bytes, Infallib
 
 impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
-        if !std::mem::replace(&mut self.greeted, true) {
-            return Some(RETRY);
-        }
         let subscription = self.subscription.as_mut()?;
         let bytes = loop {
             tokio::select! {
@@ -159,7 +156,8 @@ impl Reader {
         if self.timer.is_elapsed() {
             self.timer.as_mut().reset((self.wrote + COMMENT_AFTER).min(self.framed + HEARTBEAT_AFTER));
         }
-        Some(bytes)
+        // With the first frame and not before it: a client that reads one piece finds the position in it.
+        Some(if std::mem::replace(&mut self.greeted, true) { bytes } else { [&RETRY[..], &bytes].concat().into() })
     }
 }
 
@@ -202,8 +200,8 @@ mod tests {
     async fn silence_is_filled_with_comments_and_heartbeats() {
         let debugger = debugger(&[]);
         let mut stream = pin!(body(subscribe(&debugger, Role::Observer)));
-        assert_eq!(next(&mut stream).await.1, "retry: 2000\n\n");
-        assert!(next(&mut stream).await.1.contains("\"type\":\"position\""));
+        let first = next(&mut stream).await.1;
+        assert!(first.starts_with("retry: 2000\n\n") && first.contains("\"type\":\"position\""), "{first}");
         let comment = || (15, ": still here\n\n".to_owned());
         let heartbeat = || (15, "data: {\"type\":\"heartbeat\"}\n\n".to_owned());
         for expected in [comment(), heartbeat(), comment(), heartbeat()] {
