@@ -58,6 +58,8 @@ pub(crate) const MAX_LISTED_RUNS: usize = 1_000;
 const MAX_IMPORTS: usize = 4;
 /// Files that are written at a time: each keeps the events of its run, trimmed or not.
 const MAX_EXPORTS: usize = 16;
+/// Comparisons that are made at a time: each takes both of its runs apart, and masks them for a caller that may only look.
+const MAX_COMPARISONS: usize = 4;
 
 /// Steps whose conditions are evaluated at a time, where they take a while: a processor is left to everything else.
 fn judges() -> usize {
@@ -79,6 +81,8 @@ pub(crate) struct Inner {
     imports: Arc<Semaphore>,
     /// Places for files that are written.
     exports: Arc<Semaphore>,
+    /// Places for comparisons.
+    comparisons: Semaphore,
     /// Places for steps whose conditions are evaluated.
     judges: Semaphore,
 }
@@ -99,6 +103,7 @@ impl Debugger {
             agents: RwLock::default(),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
+            comparisons: Semaphore::new(MAX_COMPARISONS),
             judges: Semaphore::new(judges()),
         }))
     }

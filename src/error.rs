@@ -28,6 +28,9 @@ pub(crate) enum Error {
     /// As many files are written already as may be at a time.
     #[error("exports are limited to {0} at a time")]
     TooManyExports(usize),
+    /// As many comparisons are made already as may be at a time.
+    #[error("comparisons are limited to {0} at a time")]
+    TooManyComparisons(usize),
     /// A file was not taken as it was written, or did not come on.
     #[error("transfer stalled: no progress for {} s", .0.as_secs())]
     Stalled(Duration),

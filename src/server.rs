@@ -7,11 +7,14 @@
 //! Tasks: one per connection, and one per call on HTTP/2, which hyper spawns. Accepting ends with the drain.
 
 mod auth;
+mod body;
+mod budget;
 mod connection;
 mod dispatch;
 mod guard;
 mod headers;
 mod listener;
+mod places;
 mod tls;
 
 use std::{

@@ -35,10 +35,8 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// `RUST_LOG` chooses what; without it, warnings and our own notes.
 pub fn init_logs(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,agent_debugger=info"));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(log::line)
-        .with_ansi(io::stderr().is_terminal());
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(log::line).with_ansi(io::stderr().is_terminal());
     // A second start in one process keeps the first one's logs.
     let _ = match format {
         LogFormat::Text => logs.try_init(),
@@ -97,6 +95,9 @@ const RPCS: [&str; 19] = [
 impl Rpc {
     /// The call that counts.
     pub(crate) const TRACE: Self = Self(0);
+
+    /// The one that reads a file.
+    pub(crate) const IMPORT: Self = Self(RPCS.len() - 1);
 
     /// The one with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -278,5 +279,6 @@ mod tests {
         });
         let methods: Vec<_> = services.flat_map(|service| service.method.iter().map(|method| method.name())).collect();
         assert_eq!(methods, RPCS);
+        assert_eq!(Rpc::named("Trace").zip(Rpc::named("Import")), Some((Rpc::TRACE, Rpc::IMPORT)));
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Debugger, MAX_EXPORTS, MAX_IMPORTS};
+use super::{Debugger, MAX_COMPARISONS, MAX_EXPORTS, MAX_IMPORTS};
 use crate::{
     agent::State,
     compare::{Comparison, compare},
@@ -72,6 +72,7 @@ impl Debugger {
         right: &RunId,
         visibility: Visibility,
     ) -> Result<Comparison, Error> {
+        let _place = self.0.comparisons.try_acquire().map_err(|_| Error::TooManyComparisons(MAX_COMPARISONS))?;
         let of_run = |run: &RunId| {
             let records = self.records_of(id, run)?;
             Ok::<_, Error>(history(records.into_iter().map(|record| visibility.of(record))))

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Method, header};
 
-use super::guard::only;
+use super::headers::only;
 use crate::auth::{Scopes, Tokens};
 
 /// What a request may do, and whether a token of ours said so.

@@ -22,14 +22,17 @@ use axum::{
     body::{Body as HttpBody, Bytes},
     response::{IntoResponse as _, Response},
 };
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, Version, header};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tonic::body::Body;
 use tower::Service as _;
 
 use super::{
-    guard::{Guard, Refusal},
+    auth::Admitted,
+    body::{Given, Pace, Rest, Taken, drain},
+    budget::{Charge, Ledger},
+    guard::{self, Guard, Refusal},
     headers,
 };
 use crate::{
@@ -38,7 +41,7 @@ use crate::{
         http::{api, error},
         service::{Caller, Service},
     },
-    auth::Scopes,
+    auth::{Scope, Scopes},
     proto::server::debugger_service_server::{DebuggerServiceServer, SERVICE_NAME},
     telemetry::{Metrics, Rpc},
 };
@@ -73,9 +76,10 @@ impl Dispatcher {
     /// Answers a request, whichever way it goes.
     pub(super) async fn answer(
         self,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> Result<http::Response<Answer>, Infallible> {
+        ledger: Arc<Ledger>,
+    ) -> Result<http::Response<Given<Answer>>, Infallible> {
         let front = &*self.0;
         let agent = traced_agent(request.method(), request.uri().path()).map(str::to_owned);
         let rpc = match agent {
@@ -83,28 +87,31 @@ impl Dispatcher {
             None => rpc(request.method(), request.uri().path()),
         };
         let began = rpc.map(|rpc| (rpc, Instant::now()));
-        let admitted = front.guard.admit(&request);
+        let (admitted, charge) = front.admit(&request, rpc, &ledger);
         let scopes = admitted.as_ref().map_or(Scopes::NONE, |admitted| admitted.scopes);
         let caller = Caller { peer: Some(peer), scopes };
         // A page's request has an origin, and hears whether it may read the answer.
         let is_plain = admitted.is_ok() && !request.headers().contains_key(header::ORIGIN);
+        let is_rpc = method_name(request.uri().path()).is_some();
         let response = match agent.filter(|_| is_plain) {
             // Each way has a future of its own: this one is copied a few times, and should be small.
-            Some(agent) => Box::pin(front.record(request, caller, agent)).await,
-            None => {
+            Some(agent) => Box::pin(front.record(request, caller, agent, &ledger)).await,
+            None if is_plain && is_rpc => {
+                let pace = if rpc == Some(Rpc::IMPORT) { Pace::File } else { Pace::Whole };
+                let mut request = request.map(|body| Taken::new(body, &ledger, pace));
                 request.extensions_mut().insert(caller);
-                if is_plain && method_name(request.uri().path()).is_some() {
-                    front.rpcs.clone().call(request).await?.map(Either::Left)
-                } else {
-                    let response = Box::pin(front.other(request, admitted.err())).await;
-                    response.map(|body| Either::Right(Either::Right(body)))
-                }
+                front.rpcs.clone().call(request).await?.map(Either::Left)
+            }
+            None => {
+                let pace = if rpc == Some(Rpc::IMPORT) { Pace::File } else { Pace::Whole };
+                let response = Box::pin(front.read_out(request, caller, admitted.err(), &ledger, pace)).await;
+                response.map(|body| Either::Right(Either::Right(body)))
             }
         };
         if let Some((rpc, began)) = began {
             front.metrics.rpc_took(rpc, began.elapsed());
         }
-        Ok(response)
+        Ok(response.map(|body| Given::new(body, charge, is_rpc)))
     }
 }
 
@@ -112,21 +119,88 @@ impl Dispatcher {
 type Answer = Either<Body, Either<Full<Bytes>, HttpBody>>;
 
 impl DispatcherParts {
+    /// Lets a request in, and counts it.
+    fn admit(
+        &self,
+        request: &Request<Incoming>,
+        rpc: Option<Rpc>,
+        ledger: &Arc<Ledger>,
+    ) -> (Result<Admitted, Refusal>, Charge) {
+        let admitted = self.guard.admit(request).and_then(|admitted| {
+            if admitted.is_authorised {
+                ledger.authorise();
+            }
+            let steers = admitted.scopes.contain(Scope::Control) && rpc != Some(Rpc::TRACE);
+            if ledger.is_reserved && !steers { Err(guard::RESERVED) } else { Ok(admitted) }
+        });
+        match ledger.request() {
+            Some(charge) => (admitted, charge),
+            None => (admitted.and(Err(guard::EXHAUSTED)), Charge::none(ledger)),
+        }
+    }
+
     /// A Trace over HTTP.
-    async fn record(&self, mut request: Request<Incoming>, caller: Caller, agent: String) -> http::Response<Answer> {
-        match api::record(&self.service, caller, agent, request.body_mut()).await {
+    async fn record(
+        &self,
+        mut request: Request<Incoming>,
+        caller: Caller,
+        agent: String,
+        ledger: &Arc<Ledger>,
+    ) -> http::Response<Answer> {
+        let mut body = Taken::new(request.body_mut(), ledger, Pace::Whole);
+        let recorded = api::record(&self.service, caller, agent, &mut body).await;
+        let is_untouched = body.is_untouched();
+        drop(body);
+        match recorded {
             Ok(json) => headers::secure_json(json).map(|body| Either::Right(Either::Left(body))),
             Err(failure) => {
                 let mut response = failure.into_response();
                 headers::secure(&mut response);
-                let response = error::render(response, error::accepts_problem(request.headers())).await;
+                let mut response = error::render(response, error::accepts_problem(request.headers())).await;
+                if is_sending(&request, is_untouched) {
+                    finish(request.body_mut(), &mut response, ledger).await;
+                }
                 response.map(|body| Either::Right(Either::Right(body)))
             }
         }
     }
 
-    /// Everything else: what was refused, the gateway, the services beside.
-    async fn other(&self, request: Request<Incoming>, refusal: Option<Refusal>) -> Response {
+    /// Everything else, and what a client is still sending of a body that was not read.
+    async fn read_out(
+        &self,
+        request: Request<Incoming>,
+        caller: Caller,
+        refusal: Option<Refusal>,
+        ledger: &Arc<Ledger>,
+        pace: Pace,
+    ) -> Response {
+        let asks_first = request.headers().contains_key(header::EXPECT);
+        let rest = (is_sending(&request, false)).then(Rest::default);
+        let mut request = request.map(|body| {
+            let body = Taken::new(body, ledger, pace);
+            match &rest {
+                Some(rest) => body.leaving(rest.clone()),
+                None => body,
+            }
+        });
+        request.extensions_mut().insert(caller);
+        let mut response = self.other(request, refusal, ledger).await;
+        let rest = rest.and_then(|rest| rest.lock().take());
+        if let Some((mut body, is_untouched)) = rest
+            && !(asks_first && is_untouched)
+        {
+            finish(&mut body, &mut response, ledger).await;
+        }
+        response
+    }
+
+    /// What was refused, the gateway, the services beside.
+    async fn other(
+        &self,
+        request: Request<Taken<Incoming>>,
+        refusal: Option<Refusal>,
+        ledger: &Arc<Ledger>,
+    ) -> Response {
         let grpc = is_grpc(request.headers());
         let origin = request.headers().get(header::ORIGIN).cloned();
         let wants_problem = error::accepts_problem(request.headers());
@@ -137,6 +211,9 @@ impl DispatcherParts {
             },
             Some(refusal) => refusal.into_response(grpc, request.extensions().get::<Caller>()),
         };
+        if response.body().size_hint().exact().is_some_and(|bytes| !ledger.has_room(bytes)) {
+            response = guard::EXHAUSTED.into_response(grpc, None);
+        }
         if !grpc {
             headers::secure(&mut response);
         }
@@ -146,6 +223,20 @@ impl DispatcherParts {
 
     fn router(&self, path: &str) -> &Router {
         if path.starts_with("/grpc.reflection.") { &self.reflection } else { &self.rest }
+    }
+}
+
+/// Whether a client may still be sending its body over HTTP/1.1, where it does not listen before it has sent all.
+fn is_sending(request: &Request<Incoming>, is_untouched: bool) -> bool {
+    let asks_first = is_untouched && request.headers().contains_key(header::EXPECT);
+    request.version() <= Version::HTTP_11 && !request.body().is_end_stream() && !asks_first
+}
+
+/// Reads what a client is still sending before it is answered, within bounds. Beyond them the connection ends.
+async fn finish(body: &mut Incoming, response: &mut Response, ledger: &Ledger) {
+    if !drain(body).await {
+        ledger.cut_short();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

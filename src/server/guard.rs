@@ -11,7 +11,7 @@ use tonic_types::ErrorDetails;
 
 use super::{
     auth::{self, Admitted, is_page},
-    headers::RESOURCE_POLICY,
+    headers::{Doubled, RESOURCE_POLICY, only},
 };
 use crate::{
     api::{
@@ -123,7 +123,8 @@ impl Guard {
             return Ok(());
         }
         // A link from a chat or an issue to one of our pages must work.
-        let is = |name: &HeaderName, word: &str| only(headers, name).is_ok_and(|value| value.is_some_and(|it| it == word));
+        let is =
+            |name: &HeaderName, word: &str| only(headers, name).is_ok_and(|value| value.is_some_and(|it| it == word));
         let follows_a_link = || {
             request.method() == Method::GET
                 && is(&FETCH_MODE, "navigate")
@@ -196,18 +197,24 @@ fn is_own_site(site: &HeaderValue) -> bool {
     site.eq_ignore_ascii_case(b"same-origin") || site.eq_ignore_ascii_case(b"none")
 }
 
+/// The refusal of a request that the budget of bytes in flight has no room for.
+pub(super) const EXHAUSTED: Refusal = Refusal {
+    code: Code::ResourceExhausted,
+    http: StatusCode::TOO_MANY_REQUESTS,
+    reason: "BYTES_IN_FLIGHT",
+    message: "too many bytes are in flight: fewer or smaller calls at a time",
+};
+
+/// The refusal of a request that does not steer, on one of the last connections.
+pub(super) const RESERVED: Refusal = Refusal {
+    code: Code::Unavailable,
+    http: StatusCode::SERVICE_UNAVAILABLE,
+    reason: "CONNECTION_LIMIT",
+    message: "the last connections are kept for callers that steer: try again",
+};
+
 fn forbidden(reason: &'static str, message: &'static str) -> Refusal {
     Refusal { code: Code::PermissionDenied, http: StatusCode::FORBIDDEN, reason, message }
-}
-
-/// What stands twice where it may stand once.
-pub(super) struct Doubled;
-
-/// The value of a header that may stand once: two of them are a mistake, or a trick on whichever reader takes the other.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Doubled> {
-    let mut values = headers.get_all(name).into_iter();
-    let first = values.next();
-    if values.next().is_none() { Ok(first) } else { Err(Doubled) }
 }
 
 #[cfg(test)]

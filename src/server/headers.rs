@@ -1,4 +1,5 @@
-//! The headers of every HTTP response, and those that answer another origin's preflight.
+//! The headers of every HTTP response, those that answer another origin's preflight, and those of requests that may
+//! stand only once.
 
 use std::sync::LazyLock;
 
@@ -62,4 +63,14 @@ pub(super) fn preflight_response() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, headers, Body::empty()).into_response()
+}
+
+/// What stands twice where it may stand once.
+pub(super) struct Doubled;
+
+/// The value of a header that may stand once: two of them are a mistake, or a trick on whichever reader takes the other.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Doubled> {
+    let mut values = headers.get_all(name).into_iter();
+    let first = values.next();
+    if values.next().is_none() { Ok(first) } else { Err(Doubled) }
 }

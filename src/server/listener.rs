@@ -1,22 +1,21 @@
 //! The listener: connections are accepted within a limit, proven alive, and served once they have said something.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::Bytes;
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{either::Either, sync::CancellationToken};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::{self, HTTP2_PREFACE, Io},
     dispatch::Dispatcher,
+    places::Places,
 };
 
 /// A connection that has not said which protocol it speaks by then is closed; a TLS handshake may take as long again.
@@ -34,8 +33,8 @@ pub(super) async fn serve(
     front: Dispatcher,
     drain: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-    let connections = GracefulShutdown::new();
+    let places = Places::new(limit);
+    let connections = TaskTracker::new();
     while let Some(accepted) = drain.run_until_cancelled(listener.accept()).await {
         let (io, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -46,24 +45,24 @@ pub(super) async fn serve(
             }
         };
         // Refused at once, not left waiting: a client over the limit should know.
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = places.take(peer.ip()) else {
             front.refused_connection();
             continue;
         };
-        let (tls, front, drain, watcher) = (tls.clone(), front.clone(), drain.clone(), connections.watcher());
-        tokio::spawn(async move {
-            // It keeps its place for as long as it lives.
-            let _place = place;
-            match drain.run_until_cancelled(greet(io, tls)).await {
-                Some(Ok((io, first))) => connection::serve(io, first, peer, front, watcher).await,
+        let (tls, front, drain) = (tls.clone(), front.clone(), drain.clone());
+        connections.spawn(async move {
+            match drain.run_until_cancelled(place.close.run_until_cancelled(greet(io, tls))).await.flatten() {
+                // It keeps its place for as long as it lives.
+                Some(Ok((io, first))) => connection::serve(io, first, peer, front, place, drain).await,
                 Some(Err(error)) => tracing::debug!(%error, "a connection came to nothing"),
                 None => {}
             }
         });
     }
-    // Nobody is kept waiting at a door that stays shut.
+    // A client that comes now is refused at once.
     drop(listener);
-    connections.shutdown().await;
+    connections.close();
+    connections.wait().await;
 }
 
 /// Sets the socket up, shakes hands, and reads until it is clear which protocol is spoken: from there on that

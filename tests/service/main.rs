@@ -13,6 +13,7 @@ mod keeping;
 mod layers;
 mod limits;
 mod parity;
+mod pressure;
 mod process;
 mod requests;
 mod runs;

@@ -19,7 +19,7 @@ fn command() -> Command {
     command
 }
 
-async fn start(flags: &[&str]) -> (Child, String) {
+pub(crate) async fn start(flags: &[&str]) -> (Child, String) {
     let mut child = command().args(flags).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = soon("the line", lines.next_line()).await.unwrap().unwrap();

@@ -58,6 +58,12 @@ impl From<Error> for Status {
                 &message,
                 ErrorDetails::with_quota_failure_violation("exports", &message),
             ),
+            Error::TooManyComparisons(_) => status(
+                Code::ResourceExhausted,
+                "TOO_MANY_COMPARISONS",
+                &message,
+                ErrorDetails::with_quota_failure_violation("comparisons", &message),
+            ),
             Error::Stalled(_) => status(Code::DeadlineExceeded, "STALLED", message, none),
             Error::NotRetained => status(Code::OutOfRange, "NOT_RETAINED", message, none),
             Error::TooExpensive(_) => status(

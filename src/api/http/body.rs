@@ -1,17 +1,17 @@
 //! The JSON bodies of requests, and how they are read: every error names the field.
 
-use std::{borrow::Cow, pin::pin, time::Duration};
+use std::borrow::Cow;
 
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
     extract::{FromRequest, Request},
 };
-use futures_util::FutureExt;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
+use tonic::{Code, Status};
 use utoipa::ToSchema;
 
 use super::{MAX_BODY_BYTES, error::Failure};
@@ -352,9 +352,6 @@ impl Fork<'_> {
 /// A whole body, within a bounded time.
 pub(crate) struct Body(pub(crate) Bytes);
 
-/// How long a body may take to come: a client that stops in the middle must not pin its connection.
-pub(super) const BODY_LIMIT: Duration = Duration::from_secs(30);
-
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;
 
@@ -368,41 +365,77 @@ pub(crate) trait Unread: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin {
 
 impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin> Unread for B {}
 
-/// Reads a body to its end, within its bounds.
-pub(crate) async fn whole(body: impl Unread) -> Result<Bytes, Failure> {
-    let mut read = pin!(collect(body));
-    // Nearly every body is there already: time is taken only for one that is not.
-    if let Some(read) = read.as_mut().now_or_never() {
-        return read;
-    }
-    match tokio::time::timeout(BODY_LIMIT, read).await {
-        Ok(read) => read,
-        Err(_) => Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not come in time")),
-    }
-}
-
-async fn collect(mut body: impl Unread) -> Result<Bytes, Failure> {
+/// Reads a body to its end, within its bounds. How long it may take is for the connection to say.
+pub(crate) async fn whole(mut body: impl Unread) -> Result<Bytes, Failure> {
     let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", "body must be at most 4 MiB");
-    let broken = |_| Failure::new(StatusCode::BAD_REQUEST, "INVALID_BODY", "the body ended before its time");
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return Err(too_large());
     }
     // Nearly every body comes in one piece, which is then not copied.
     let mut whole = Bytes::new();
-    let mut pieces = Vec::new();
+    let mut blocks = Blocks::default();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
-        if whole.len() + pieces.len() + piece.len() > MAX_BODY_BYTES {
+        let Ok(piece) = frame.map_err(|error| broken(&*error.into()))?.into_data() else { continue };
+        if whole.len() + blocks.length + piece.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }
-        if whole.is_empty() && pieces.is_empty() {
+        if whole.is_empty() && blocks.length == 0 {
             whole = piece
         } else {
-            pieces.extend_from_slice(&std::mem::take(&mut whole));
-            pieces.extend_from_slice(&piece);
+            blocks.push(&std::mem::take(&mut whole));
+            blocks.push(&piece);
         }
     }
-    Ok(if pieces.is_empty() { whole } else { pieces.into() })
+    Ok(if blocks.length == 0 { whole } else { blocks.join() })
+}
+
+/// A body in the making: in blocks of one size, of which a thousand cost no more than they hold. A buffer that doubles
+/// takes up to twice of what came, and leaves holes behind.
+#[derive(Default)]
+struct Blocks {
+    blocks: Vec<Vec<u8>>,
+    length: usize,
+}
+
+/// The bytes of one block.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+impl Blocks {
+    fn push(&mut self, mut piece: &[u8]) {
+        self.length += piece.len();
+        while !piece.is_empty() {
+            if self.blocks.last().is_none_or(|block| block.len() == BLOCK_BYTES) {
+                self.blocks.push(Vec::with_capacity(BLOCK_BYTES));
+            }
+            if let Some(block) = self.blocks.last_mut() {
+                let (fits, rest) = piece.split_at(piece.len().min(BLOCK_BYTES - block.len()));
+                block.extend_from_slice(fits);
+                piece = rest;
+            }
+        }
+    }
+
+    fn join(mut self) -> Bytes {
+        match self.blocks.pop() {
+            Some(only) if self.blocks.is_empty() => only.into(),
+            last => {
+                self.blocks.extend(last);
+                self.blocks.concat().into()
+            }
+        }
+    }
+}
+
+/// Why a body did not come whole: the connection's own refusal, or the client's end.
+pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    match causes.find_map(|error| error.downcast_ref::<Status>()) {
+        Some(status) if status.code() == Code::DeadlineExceeded => {
+            Failure::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", status.message())
+        }
+        Some(status) => status.clone().into(),
+        None => Failure::new(StatusCode::BAD_REQUEST, "INVALID_BODY", "the body ended before its time"),
+    }
 }
 
 /// Reads a body. JSON that is none is "Invalid JSON body"; anything else that is wrong names its field.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    body::{Body, Fork, read},
+    body::{Body, Fork, broken, read},
     call::AgentCall,
     error::{ErrorBody, Failure},
 };
@@ -114,7 +114,7 @@ fn pieces(body: HttpBody) -> impl Stream<Item = Result<Bytes, Failure>> + Send +
     let pieces = stream::unfold(BodyDataStream::new(body), |mut body| async move {
         let piece = match tokio::time::timeout(STALL_LIMIT, body.next()).await {
             Err(_) => Err(Error::Stalled(STALL_LIMIT).into()),
-            Ok(piece) => piece?.map_err(|error| Failure::invalid(format!("body: {error}"))),
+            Ok(piece) => piece?.map_err(|error| broken(&error)),
         };
         Some((piece, body))
     });
