@@ -73,7 +73,7 @@ pub(super) async fn serve(
 ) {
     let is_http2 = first == HTTP2_PREFACE[..];
     let ledger = place.ledger.clone();
-    let io = TokioIo::new(Connection { io, first, stalled: None, ledger: ledger.clone() });
+    let io = TokioIo::new(Connection { io, first, stalled: None, lingers: None, ledger: ledger.clone() });
     let service = service_fn(move |request| front.clone().answer(request, peer, ledger.clone()));
     let ended = if is_http2 {
         let mut http = http2::Builder::new(TokioExecutor::new());
@@ -156,8 +156,10 @@ async fn useless(place: &Place) -> End {
 struct Connection {
     io: Io,
     first: Bytes,
-    /// Set while a write, or the last reads, wait for the peer.
+    /// Set while a write waits for the peer.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Set once the last response is sent, to a peer that is still sending.
+    lingers: Option<Pin<Box<Sleep>>>,
     ledger: Arc<Ledger>,
 }
 
@@ -168,11 +170,11 @@ impl Connection {
             self.stalled = None;
             return written;
         }
-        if self.is_over(WRITE_LIMIT, cx) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
-    }
-
-    fn is_over(&mut self, limit: Duration, cx: &mut Context<'_>) -> bool {
-        self.stalled.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx).is_ready()
+        if is_over(&mut self.stalled, WRITE_LIMIT, cx) {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Throws away what the peer still sends.
@@ -185,12 +187,17 @@ impl Connection {
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
-            if self.is_over(LINGER_LIMIT, cx) {
+            if is_over(&mut self.lingers, LINGER_LIMIT, cx) {
                 return Poll::Ready(());
             }
         }
-        if self.is_over(LINGER_LIMIT, cx) { Poll::Ready(()) } else { Poll::Pending }
+        if is_over(&mut self.lingers, LINGER_LIMIT, cx) { Poll::Ready(()) } else { Poll::Pending }
     }
+}
+
+/// Whether a timer is over, which is set at the first time that it is asked for.
+fn is_over(timer: &mut Option<Pin<Box<Sleep>>>, limit: Duration, cx: &mut Context<'_>) -> bool {
+    timer.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx).is_ready()
 }
 
 impl AsyncRead for Connection {

@@ -71,7 +71,9 @@ impl Lines {
             let mut queue = self.queue.lock();
             queue.is_writing = false;
             let dropped = match written {
-                Ok(()) => std::mem::take(&mut queue.dropped),
+                // Once there is room for the note as well.
+                Ok(()) if queue.bytes <= MAX_WAITING_BYTES / 2 => std::mem::take(&mut queue.dropped),
+                Ok(()) => 0,
                 Err(_) => {
                     queue.drop_one();
                     0

@@ -3,6 +3,10 @@
 use agent_debugger::proto::{self, debugger_service_client::DebuggerServiceClient};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::{Code, metadata::MetadataValue, transport::Endpoint};
 
 use crate::support::{TestServer, soon, trace_request};
@@ -74,6 +78,67 @@ async fn a_link_to_a_page_works_and_to_anything_else_does_not() {
     }
     for path in ["/agents", "/agent/a/debug/events", "/agent/a/debug/status"] {
         assert_eq!(status_of(follow(path)).await, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_decides_stands_once_and_counts_in_any_case() {
+    let server = TestServer::start().await;
+    let step = |headers: &str| {
+        let head =
+            format!("POST /agent/a/debug/step HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 0\r\n\r\n");
+        let address = server.address();
+        async move {
+            let mut io = TcpStream::connect(address).await.unwrap();
+            io.write_all(head.as_bytes()).await.unwrap();
+            let mut said = String::new();
+            soon("the response", io.read_to_string(&mut said)).await.unwrap();
+            said[9..12].to_owned()
+        }
+    };
+    let host = format!("host: {}\r\n", server.address());
+    let origin = format!("origin: http://{}\r\n", server.address());
+    for (headers, status) in [
+        (host.clone(), "200"),
+        (format!("{host}{origin}"), "200"),
+        (format!("{host}Sec-Fetch-Site: NONE\r\n"), "200"),
+        (format!("{host}{host}"), "403"),
+        (format!("{host}host: evil.test\r\n"), "403"),
+        (format!("{host}{origin}{origin}"), "403"),
+        (format!("{host}sec-fetch-site: CROSS-SITE\r\n"), "403"),
+        (format!("{host}sec-fetch-site: Same-Site\r\n"), "403"),
+        (format!("{host}sec-fetch-site: none\r\nsec-fetch-site: cross-site\r\n"), "403"),
+        ("host: [::1].evil.com\r\n".into(), "403"),
+        ("host: [127.0.0.1]\r\n".into(), "403"),
+        ("host: localhost..\r\n".into(), "403"),
+        ("host: localhost:abc\r\n".into(), "403"),
+    ] {
+        assert_eq!(step(&headers).await, status, "{headers}");
+    }
+    let locked = with_tokens().await;
+    let agents = locked.http.get(format!("{}/agents", locked.url)).bearer_auth(VIEW);
+    assert_eq!(status_of(agents.try_clone().unwrap()).await, StatusCode::OK);
+    assert_eq!(status_of(agents.header("authorization", "Bearer other")).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_page_that_another_site_opened_is_told_so_and_is_kept_by_no_cache() {
+    let server = TestServer::start().await;
+    let open = async |site: Option<&str>| {
+        let request = server.http.get(format!("{}/agent/a/debug", server.url));
+        let request = request.header("sec-fetch-mode", "navigate").header("sec-fetch-dest", "document");
+        let request = site.into_iter().fold(request, |request, site| request.header("sec-fetch-site", site));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{site:?}");
+        assert_eq!(response.headers()["vary"], "sec-fetch-site");
+        let cache = response.headers()["cache-control"].to_str().unwrap().to_owned();
+        (cache, response.text().await.unwrap().contains("<html lang=\"en\" data-arrival=\"cross-site\">"))
+    };
+    for site in ["cross-site", "same-site", "Cross-Site"] {
+        assert_eq!(open(Some(site)).await, ("no-store".into(), true), "{site}");
+    }
+    for site in [Some("same-origin"), Some("none"), None] {
+        assert_eq!(open(site).await, ("no-cache".into(), false), "{site:?}");
     }
 }
 

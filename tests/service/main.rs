@@ -15,6 +15,7 @@ mod limits;
 mod parity;
 mod pressure;
 mod process;
+mod refusals;
 mod requests;
 mod runs;
 mod session;

@@ -149,3 +149,90 @@ async fn logs_say_who_did_what_and_never_a_payload_or_a_token() {
     assert!(step["fields"]["actor"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(!logs.contains("payload-text") && !logs.contains(token), "{logs}");
 }
+
+/// Steps an agent so often that each line of the log about it finds no room.
+async fn step_often(url: &str) {
+    let http = reqwest::Client::new();
+    let agent = "a".repeat(200);
+    let mut steps = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (http, path) = (http.clone(), format!("{url}/agent/{agent}/debug/step"));
+        steps.spawn(async move {
+            for _ in 0..700 {
+                assert_eq!(http.post(&path).send().await.expect("the connection stays").status(), 200);
+            }
+        });
+    }
+    tokio::time::timeout(Duration::from_secs(60), steps.join_all()).await.expect("no step waits for the log");
+}
+
+async fn metric(url: &str, name: &str) -> u64 {
+    let metrics = reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+    line.parse().unwrap()
+}
+
+const DROPPED: &str = "agent_debugger_dropped_log_lines_total";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_not_read_stops_no_call_and_no_drain() {
+    let (mut child, url) = start(&["--listen", "127.0.0.1:0"]).await;
+    step_often(&url).await;
+    let dropped = metric(&url, DROPPED).await;
+    assert!(dropped > 0);
+    let began = Instant::now();
+    let mut stderr = child.stderr.take().unwrap();
+    // Once it is read again, it says what is missing.
+    let mut logs = String::new();
+    soon("the note", async {
+        while !logs.contains("log lines were dropped") {
+            let mut piece = [0; 64 * 1024];
+            let length = tokio::io::AsyncReadExt::read(&mut stderr, &mut piece).await.unwrap();
+            logs.push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+    })
+    .await;
+    assert!(logs.contains(&format!("dropped={dropped}")), "it is said once, in full");
+    step_often(&url).await;
+    terminate(&child).await;
+    assert_eq!(soon("the exit", child.wait()).await.unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    drop(stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_a_reader_cuts_no_connection() {
+    let (mut child, url) = start(&["--listen", "127.0.0.1:0"]).await;
+    drop(child.stderr.take());
+    let http = reqwest::Client::new();
+    for _ in 0..50 {
+        let step = http.post(format!("{url}/agent/a/debug/step")).send().await.expect("the connection stays");
+        assert_eq!(step.status(), 200);
+    }
+    assert!(metric(&url, DROPPED).await >= 40);
+    terminate(&child).await;
+    assert_eq!(soon("the exit", child.wait()).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_stdout_that_is_not_read_keeps_nothing_from_starting() {
+    for is_full in [true, false] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let reader = is_full.then_some(reader);
+        if is_full {
+            std::io::Write::write_all(&mut writer, &[b' '; 64 * 1024]).unwrap();
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let mut child = command().args(["--listen", &address]).stdout(writer).spawn().unwrap();
+        soon("the start", async {
+            while reqwest::get(format!("http://{address}/healthz")).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        terminate(&child).await;
+        assert_eq!(soon("the exit", child.wait()).await.unwrap().code(), Some(0));
+        drop(reader);
+    }
+}
