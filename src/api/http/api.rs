@@ -74,6 +74,7 @@ pub(crate) struct Events {
 
 /// Which page of events.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EventPage {
     /// Only this run.
     run_id: Option<String>,
@@ -85,6 +86,7 @@ pub(crate) struct EventPage {
 
 /// Which page of agents.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct AgentPage {
     /// How many at most, 1 to 1,000; default 100.
     page_size: Option<i32>,

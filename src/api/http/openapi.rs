@@ -1,14 +1,18 @@
 //! The HTTP contract as OpenAPI 3.1, made from the handlers and bodies themselves.
 
+mod complete;
+
 use std::sync::LazyLock;
 
 use axum::{Json, response::IntoResponse};
 use utoipa::OpenApi;
 
 use super::{api, breakpoints, runs, sse};
+use complete::Complete;
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Complete),
     info(
         title = "agent-debugger",
         description = "The debugger for AI agents written in any language. gRPC is the contract; this is its mapping."

@@ -21,6 +21,7 @@ use crate::{api::transfer::STALL_LIMIT, error::Error, json::run as json, proto};
 
 /// Which runs to compare.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Compared {
     /// A run; "" is the default run.
     left: String,
@@ -30,6 +31,7 @@ pub(crate) struct Compared {
 
 /// Which run to write.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Exported {
     /// The run; absent or "" is the default run.
     run_id: Option<String>,
@@ -39,6 +41,7 @@ pub(crate) struct Exported {
 
 /// Where an import goes.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Target {
     /// The run; absent = as the file has it.
     run_id: Option<String>,

@@ -35,6 +35,7 @@ const RETRY: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 
 /// How to subscribe.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
     /// `debug` holds the agent while the stream is open (the default); `observe` only watches.
     mode: Option<String>,
