@@ -28,6 +28,8 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) tokens: Tokens,
     pub(crate) tls: Option<TlsFiles>,
+    /// Whether a step with a field that no step has is refused.
+    pub(crate) is_strict: bool,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) allowed_origins: Vec<HeaderValue>,
 }

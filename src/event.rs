@@ -51,7 +51,13 @@ pub(crate) struct Details {
     pub(crate) checkpoint_id: Option<Box<str>>,
     pub(crate) metadata: Option<Payload>,
     pub(crate) match_key: Option<Box<str>>,
+    pub(crate) warnings: Warnings,
 }
+
+/// What was odd about the report, in words: at most [`MAX_WARNINGS`].
+pub(crate) type Warnings = Box<[Box<str>]>;
+/// The warnings of one event.
+pub(crate) const MAX_WARNINGS: usize = 16;
 
 impl Details {
     /// The tokens of a step: as they were counted, or else in and out together.
@@ -177,6 +183,7 @@ fn charge(data: &Payload, details: Option<&Details>, labels: [&Option<SmallStr>;
             + details.model.as_ref().map_or(0, |model| model.len())
             + details.checkpoint_id.as_ref().map_or(0, |id| id.len())
             + details.match_key.as_ref().map_or(0, |key| key.len())
+            + details.warnings.iter().map(|warning| warning.len()).sum::<usize>()
     });
     EVENT_OVERHEAD_BYTES + data.json.len() + labels + details
 }

@@ -134,6 +134,10 @@ pub(crate) struct Event<'a> {
     /// In a fork, why no recorded step is this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) divergence: Option<run::Divergence>,
+    /// What was odd about the report, such as fields that no step has.
+    #[schema(value_type = Option<Vec<String>>)]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) warnings: &'a [String],
 }
 
 pub(crate) fn event(event: &crate::proto::Event) -> Event<'_> {
@@ -164,6 +168,7 @@ pub(crate) fn event(event: &crate::proto::Event) -> Event<'_> {
         origin: crate::proto::Origin::json_name(event.origin).into(),
         source_seq: nonzero(event.source_seq),
         divergence: event.divergence.clone().map(run::divergence),
+        warnings: &event.warnings,
     }
 }
 

@@ -110,6 +110,9 @@ impl Masker<'_> {
             for label in [&mut details.model, &mut details.checkpoint_id, &mut details.match_key] {
                 *label = label.as_deref().map(|whole| self.short(whole));
             }
+            for warning in &mut details.warnings {
+                *warning = self.text(warning);
+            }
             // Together they are no larger than one may be.
             if let Some(metadata) = details.metadata.as_mut()
                 && metadata.json.len() + event.data.json.len() > MAX_PAYLOAD_BYTES

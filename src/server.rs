@@ -104,7 +104,7 @@ impl Server {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status(SERVICE_NAME, ServingStatus::Serving).await;
 
-        let service = Service::new(debugger.clone());
+        let service = Service::new(debugger.clone(), self.config.is_strict);
         let operations = Operations { debugger: debugger.clone(), metrics: metrics.clone() };
         let rpcs = DebuggerServiceServer::new(Grpc::new(service.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     agent::subscription::Subscription,
     error::Error,
+    event::Warnings,
     proto::{self, EncodedFrame, import_request::Part, server::debugger_service_server::DebuggerService},
 };
 
@@ -70,7 +71,7 @@ impl DebuggerService for Grpc {
         let deadline = deadline(request.metadata());
         let (caller, message) = opened(request);
         let encoding = message.payload.as_ref().map(request::encoding);
-        let traced = self.service.trace(caller, deadline, message, Checked::No)?;
+        let traced = self.service.trace(caller, deadline, message, Checked::No, Warnings::default())?;
         Ok(Response::new(response::trace(traced.answer().await?, encoding)))
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod openapi;
 pub(crate) mod ops;
 pub(crate) mod runs;
 pub(crate) mod sse;
+mod unknown;
 
 use axum::{
     Router,

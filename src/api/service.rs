@@ -17,7 +17,7 @@ use crate::{
     auth::{Scope, Scopes},
     debugger::{Debugger, Page, Traced},
     error::Error,
-    event::{AgentId, RunId, Seq},
+    event::{AgentId, RunId, Seq, Warnings},
     masking::Visibility,
     proto,
     session::Role,
@@ -83,11 +83,18 @@ impl Call {
 #[derive(Clone)]
 pub(crate) struct Service {
     debugger: Debugger,
+    is_strict: bool,
 }
 
 impl Service {
-    pub(crate) fn new(debugger: Debugger) -> Self {
-        Self { debugger }
+    /// A strict one refuses steps with fields that no step has.
+    pub(crate) fn new(debugger: Debugger, is_strict: bool) -> Self {
+        Self { debugger, is_strict }
+    }
+
+    /// Whether a step with a field that no step has is refused, and not only warned about.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.is_strict
     }
 
     /// Records a step. It is recorded when this returns; the answer may be waited for.
@@ -97,9 +104,13 @@ impl Service {
         deadline: Option<Duration>,
         request: proto::TraceRequest,
         checked: Checked,
+        warnings: Warnings,
     ) -> Result<Traced, Error> {
         caller.may(Scope::Ingest)?;
-        let request::TraceCall { agent, report, hold_timeout } = request::trace(request, checked)?;
+        let request::TraceCall { agent, mut report, hold_timeout } = request::trace(request, checked)?;
+        if !warnings.is_empty() {
+            report.details.get_or_insert_default().warnings = warnings;
+        }
         self.debugger.trace(&agent, report, hold_timeout, deadline)
     }
 

@@ -76,6 +76,9 @@ pub struct ServeArgs {
     /// Listen on a public address without token and TLS. Anybody who reaches it reads and steers your agents.
     #[arg(long, env = "AGENT_DEBUGGER_INSECURE")]
     pub insecure: bool,
+    /// Refuse a step over HTTP with a field that no step has, instead of recording it with a warning.
+    #[arg(long, env = "AGENT_DEBUGGER_STRICT")]
+    pub strict: bool,
     /// How logs are written to stderr; RUST_LOG chooses which.
     #[arg(long, env = "AGENT_DEBUGGER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -120,6 +123,7 @@ impl ServeArgs {
             limits,
             tokens,
             tls,
+            is_strict: self.strict,
             allowed_hosts: self.allowed_host.iter().map(|host| host.to_ascii_lowercase()).collect(),
             allowed_origins: self.allow_origin,
         })

@@ -214,6 +214,7 @@ pub(super) fn in_full(out: &Output, event: &proto::Event) -> String {
         ("match key", text(&event.match_key)),
         ("run end", event.run_end.then(|| "yes".into())),
         ("origin", origin(event)),
+        ("warnings", text(&event.warnings.join("; "))),
         ("metadata", json::metadata(event).map(|metadata| summary(metadata.get(), usize::MAX))),
     ];
     let title = format!("#{} {} {}", event.seq, EventType::json_name(event.r#type), escape::text(&event.name));

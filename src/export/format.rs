@@ -99,6 +99,8 @@ pub(super) struct EventLine<'a> {
     pub(super) origin: Cow<'a, str>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub(super) divergence: Option<DivergenceLine<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<Cow<'a, str>>,
     pub(super) context: Context,
     /// `json` where it came as text, `struct` where it came as a protobuf Struct.
     #[serde(borrow)]

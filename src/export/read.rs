@@ -13,8 +13,8 @@ use crate::{
         scan::scan,
     },
     event::{
-        Accepts, Ancestry, Decision, Details, Divergence, Effect, Event, EventType, HoldEnded, MAX_STEP_DAYS, Origin,
-        Outcome, Replay, RunContext, RunId, Seq, Span, Timestamp, Verb, check_id, days_beyond,
+        Accepts, Ancestry, Decision, Details, Divergence, Effect, Event, EventType, HoldEnded, MAX_STEP_DAYS,
+        MAX_WARNINGS, Origin, Outcome, Replay, RunContext, RunId, Seq, Span, Timestamp, Verb, check_id, days_beyond,
     },
     session::{Imported, control},
 };
@@ -327,6 +327,10 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
     for name in &line.accepts {
         accepts.insert(one_of("accepts", Verb::ALL, Verb::name, name)?);
     }
+    if line.warnings.len() > MAX_WARNINGS {
+        return Err(format!("warnings must be at most {MAX_WARNINGS}").into());
+    }
+    let warnings = line.warnings.iter().map(|warning| text("warnings", warning).map(Into::into));
     let details = Details {
         end: line.end_ts.map(|time| Timestamp(time.0)),
         duration: line.duration_ms.map(|span| Span(span.0)),
@@ -339,6 +343,7 @@ fn event(line: &EventLine<'_>) -> Checked<Event> {
         checkpoint_id: label("checkpoint_id", line.checkpoint_id.as_deref())?.map(Into::into),
         metadata,
         match_key: label("match_key", line.match_key.as_deref())?.map(Into::into),
+        warnings: warnings.collect::<Result<_, _>>()?,
     };
     let divergence = line.divergence.as_ref().map(|divergence| {
         if divergence.fields.len() > MAX_FIELDS {

@@ -64,6 +64,7 @@ fn everything_there_is() -> Vec<Entry> {
         checkpoint_id: Some("c".into()),
         metadata: Some(payload(r#"{"k":1.50}"#, Encoding::Struct)),
         match_key: Some("key".into()),
+        warnings: Box::new(["unknown field `a\"é`".into()]),
     };
     let exact = r#"{"n":12345678901234567890123,"dup":1,"dup":2,"u":"\u0041\u0000","f":1.10 }"#;
     let event = Report {

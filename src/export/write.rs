@@ -251,6 +251,7 @@ fn event_line(event: &Event, ordinal: u64) -> Option<EventLine<'_>> {
             reason: (&*divergence.reason).into(),
             fields: divergence.fields.iter().map(field_line).collect(),
         }),
+        warnings: details.warnings.iter().map(|warning| (&**warning).into()).collect(),
         context: Context {
             depth: at.depth,
             repeats: at.repeats,

@@ -86,6 +86,8 @@ impl Fields {
             checkpoint_id,
             metadata,
             match_key,
+            // They follow from the body.
+            warnings: _,
         } = details;
         self.number(end.map(|end| end.0));
         self.number(duration.map(|span| span.0));

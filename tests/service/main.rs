@@ -21,3 +21,4 @@ mod runs;
 mod session;
 mod support;
 mod tls;
+mod warnings;

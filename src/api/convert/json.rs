@@ -91,10 +91,18 @@ fn fields(into: &mut Vec<u8>, event: &Event) {
     if let Some(replay) = event.replay.as_deref() {
         rest(into, replay);
     }
+    warnings(into, details.map_or(&[], |details| &details.warnings));
+}
+
+/// Only where there are any.
+fn warnings(into: &mut Vec<u8>, warnings: &[Box<str>]) {
+    if !warnings.is_empty() {
+        plain(into, "warnings", Some(warnings));
+    }
 }
 
 /// Writes what a Trace over HTTP is told.
-pub(crate) fn answer(into: &mut Vec<u8>, answer: &Answer) {
+pub(crate) fn answer(into: &mut Vec<u8>, answer: &Answer, warned: &[Box<str>]) {
     into.extend_from_slice(b"{\"status\":\"recorded\"");
     plain(into, "total", Some(answer.total));
     plain(into, "seq", Some(answer.seq.0));
@@ -108,6 +116,7 @@ pub(crate) fn answer(into: &mut Vec<u8>, answer: &Answer) {
         Decision::Proceed => into.extend_from_slice(b",\"decision\":{\"action\":\"proceed\"}"),
         decision => plain(into, "decision", Some(decision_json(decision))),
     }
+    warnings(into, warned);
     into.push(b'}');
 }
 
@@ -242,6 +251,7 @@ mod tests {
             checkpoint_id: Some("c".into()),
             metadata: Some(Payload { json: r#"{ "a" : 1e2 }"#.into(), encoding: Encoding::Json }),
             match_key: Some("k".into()),
+            warnings: Box::new(["unknown field `a\"`".into(), "unknown field `é`".into()]),
         }));
         check(&event);
     }

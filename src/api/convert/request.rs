@@ -76,6 +76,7 @@ pub(crate) fn trace(request: proto::TraceRequest, checked: Checked) -> Result<Tr
         checkpoint_id: text("checkpoint_id", request.checkpoint_id)?,
         metadata,
         match_key: text("match_key", request.match_key)?,
+        warnings: Default::default(),
     };
     plausible(["start_time", "end_time"], [time("start_time", request.start_time)?, details.end])?;
     let report = Report {

@@ -36,6 +36,8 @@ pub(crate) fn trace(answer: Answer, form: Option<Encoding>) -> proto::TraceRespo
         outcome: outcome(answer.outcome).into(),
         held_for: Some(to_duration(answer.held_for)),
         decision: Some(decision(&answer.decision, form)),
+        // A message has no field that is not in the contract: one that its sender knows alone is skipped unseen.
+        warnings: Vec::new(),
     }
 }
 
@@ -144,6 +146,7 @@ pub(crate) fn event(event: &event::Event) -> proto::Event {
         .into(),
         source_seq: replay.and_then(|replay| replay.source).map_or(0, |seq| seq.0),
         divergence: replay.and_then(|replay| replay.divergence.as_ref()).map(divergence),
+        warnings: details.map_or_else(Vec::new, |details| details.warnings.iter().map(|it| it.to_string()).collect()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The unary routes: a body in, the service's own method, the documented body out.
 
 use axum::{Json, extract::Query, response::IntoResponse};
-use http::header::CONTENT_TYPE;
+use http::{Uri, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,9 @@ use crate::{
         convert::{json as written, payload::Checked},
         service::{Caller, Service},
     },
-    debugger, json, proto,
+    debugger,
+    event::Warnings,
+    json, proto,
 };
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -37,6 +39,18 @@ pub(crate) struct TraceAnswer<'a> {
     #[schema(value_type = f64)]
     held_ms: Number,
     decision: json::Decision<'a>,
+    /// What was odd about the body, such as fields that no step has; left out where nothing was.
+    #[schema(value_type = Option<Vec<String>>)]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [Box<str>],
+}
+
+/// How to take a step.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TraceQuery {
+    /// Whether a field that no step has is refused; default is what the server was started with.
+    strict: Option<bool>,
 }
 
 /// What a verb did, and where the debugger stands after it.
@@ -95,13 +109,14 @@ pub(crate) struct AgentPage {
 }
 
 /// Records one step and, while somebody is debugging the agent, waits until it is released.
-#[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", request_body = body::Trace<'_>,
+#[utoipa::path(post, path = "/agent/{agent_id}/debug/trace", params(TraceQuery), request_body = body::Trace<'_>,
     responses((status = 200, body = TraceAnswer<'_>), (status = "4XX", body = super::error::ErrorBody)))]
 pub(crate) async fn trace(
     AgentCall { service, caller, agent_id }: AgentCall,
     request: axum::extract::Request,
 ) -> Result<impl IntoResponse, Failure> {
-    let json = record(&service, caller, agent_id, request.into_body()).await?;
+    let (parts, body) = request.into_parts();
+    let json = record(&service, caller, agent_id, &parts.uri, body).await?;
     Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
@@ -110,19 +125,37 @@ pub(crate) async fn record(
     service: &Service,
     caller: Caller,
     agent_id: String,
+    uri: &Uri,
     body: impl body::Unread,
 ) -> Result<Vec<u8>, Failure> {
-    let traced = begin(service, caller, agent_id, &body::whole(body).await?)?;
+    let is_strict = is_strict(uri)?.unwrap_or(service.is_strict());
+    let (traced, warnings) = begin(service, caller, agent_id, &body::whole(body).await?, is_strict)?;
     let answer = traced.answer().await?;
     let mut json = Vec::with_capacity(256);
-    written::answer(&mut json, &answer);
+    written::answer(&mut json, &answer, &warnings);
     Ok(json)
 }
 
+/// Whether the caller wants unknown fields refused, where it says so.
+fn is_strict(uri: &Uri) -> Result<Option<bool>, Failure> {
+    if uri.query().is_none() {
+        return Ok(None);
+    }
+    let query = Query::<TraceQuery>::try_from_uri(uri).map_err(|error| Failure::invalid(error.body_text()))?;
+    Ok(query.0.strict)
+}
+
 /// Reads a body and records its step: neither is kept for as long as that is held.
-fn begin(service: &Service, caller: Caller, agent_id: String, bytes: &[u8]) -> Result<debugger::Traced, Failure> {
-    let message = read::<body::Trace<'_>>(bytes)?.into_request(agent_id)?;
-    Ok(service.trace(caller, None, message, Checked::Yes)?)
+fn begin(
+    service: &Service,
+    caller: Caller,
+    agent_id: String,
+    bytes: &[u8],
+    is_strict: bool,
+) -> Result<(debugger::Traced, Warnings), Failure> {
+    let (message, warnings) = body::read_trace(bytes, agent_id, is_strict)?;
+    let traced = service.trace(caller, None, message, Checked::Yes, warnings.clone())?;
+    Ok((traced, warnings))
 }
 
 /// Releases exactly one held step and moves the position on by one.
@@ -235,8 +268,10 @@ mod tests {
             Decision::Abort { reason: "no".into() },
         ];
         let mut event = fixtures::event(Seq(7), "{}");
+        let mut warnings = Warnings::default();
         for (node, held_for) in [(None, 0), (Some("n\"7"), 1_500_000), (Some("n7"), 2_000_001)] {
             event.node_id = node.map(Into::into);
+            warnings = warnings.into_iter().chain(["unknown field `a\"`".into()]).collect();
             for decision in decisions.clone() {
                 let answer = Told {
                     decision,
@@ -253,9 +288,10 @@ mod tests {
                     outcome: "still_held",
                     held_ms: json::milliseconds(&convert::to_duration(answer.held_for)),
                     decision: convert::json::decision_json(&answer.decision),
+                    warnings: &warnings,
                 };
                 let mut written = Vec::new();
-                written::answer(&mut written, &answer);
+                written::answer(&mut written, &answer, &warnings);
                 assert_eq!(String::from_utf8(written).expect("text"), serde_json::to_string(&shape).expect("json"));
             }
         }

@@ -14,14 +14,16 @@ use serde_json::{error::Category, value::RawValue};
 use tonic::{Code, Status};
 use utoipa::ToSchema;
 
-use super::{MAX_BODY_BYTES, error::Failure};
+use super::{MAX_BODY_BYTES, error::Failure, unknown};
 use crate::{
     api::convert::{duration_from_ms, from_timestamp, request::plausible, timestamp_from_seconds},
+    event::Warnings,
     proto::{self, name::Named, trace_request},
 };
 
 /// One step to record. Only `type` is required; `null` means absent.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Trace<'a> {
     /// `prompt`, `response`, `tool_call`, `tool_result`, `error` or `log`.
     #[serde(borrow)]
@@ -435,6 +437,24 @@ pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> Failure {
         }
         Some(status) => status.clone().into(),
         None => Failure::new(StatusCode::BAD_REQUEST, "INVALID_BODY", "the body ended before its time"),
+    }
+}
+
+/// Reads the body of a Trace. A field that no step has is told in a warning, unless it is to be refused.
+pub(crate) fn read_trace(
+    bytes: &[u8],
+    agent_id: String,
+    is_strict: bool,
+) -> Result<(proto::TraceRequest, Warnings), Failure> {
+    let refused = match read::<Trace<'_>>(bytes) {
+        Ok(body) => return Ok((body.into_request(agent_id)?, Warnings::default())),
+        Err(refused) => refused,
+    };
+    match unknown::taken_out::<Trace<'_>>(bytes) {
+        Ok(Some((kept, warnings))) if !is_strict => Ok((read::<Trace<'_>>(&kept)?.into_request(agent_id)?, warnings)),
+        // That it is no JSON further on counts more than a field before that.
+        Err(error) if error.classify() != Category::Data => Err(no_json(bytes)),
+        _ => Err(refused),
     }
 }
 

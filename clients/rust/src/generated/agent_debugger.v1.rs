@@ -129,6 +129,10 @@ pub struct TraceResponse {
     /// What the agent is to do now. Always set; proceed unless somebody decided otherwise.
     #[prost(message, optional, tag = "7")]
     pub decision: ::core::option::Option<Decision>,
+    /// What was odd about the report, in words, such as fields of a JSON body that no step has. Empty over gRPC, where a
+    /// field that is not in the contract is skipped unseen.
+    #[prost(string, repeated, tag = "8")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What the agent is to do with a step.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -629,6 +633,9 @@ pub struct Event {
     /// In a fork, why no recorded step is this one; absent where that is as it should be.
     #[prost(message, optional, tag = "27")]
     pub divergence: ::core::option::Option<Divergence>,
+    /// What was odd about the report, in words: at most 16, such as "unknown field `args`" of a JSON body.
+    #[prost(string, repeated, tag = "28")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// What was reported, in the form in which it came.
     #[prost(oneof = "event::Payload", tags = "4, 5")]
     pub payload: ::core::option::Option<event::Payload>,
