@@ -42,8 +42,10 @@
 //! | who may call what | `api/service`; scopes and tokens, `auth` |
 //! | the documented JSON shapes | `json`; written for events in `api/convert/json`; read in `api/http/body` |
 //! | errors, as gRPC codes, and as HTTP | `error`, `api/grpc/status`, `api/http/error` |
-//! | Host, Origin, security headers | `server/guard` |
-//! | the limit of connections | `server/listener` |
+//! | Host and Origin | `server/guard`; bearer tokens, `server/auth`; security headers, `server/headers` |
+//! | how many connections, for which peers | `server/places`; when one is closed, `server/connection` |
+//! | bytes in flight, and how long a body may take | `server/budget`, `server/body` |
+//! | where log lines go | `telemetry/log` |
 //! | the flags of `serve` | `cli/serve`; what they are made into, `config` |
 //! | the commands of the terminal, clients of the contract like any other | `cli` |
 //! | the page | `templates/assets`, a folder for each panel |

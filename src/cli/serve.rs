@@ -8,7 +8,7 @@ use std::{
 
 use bytesize::ByteSize;
 use clap::Args;
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, uri::Authority};
 
 use crate::{
     auth::Tokens,
@@ -68,7 +68,7 @@ pub struct ServeArgs {
     #[arg(long, env = "AGENT_DEBUGGER_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
     /// A host name under which this service is reached, beside localhost and literal addresses; may be repeated.
-    #[arg(long, env = "AGENT_DEBUGGER_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, env = "AGENT_DEBUGGER_ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
     pub allowed_host: Vec<String>,
     /// An origin whose pages may call this service, like `https://tools.example`; may be repeated.
     #[arg(long, env = "AGENT_DEBUGGER_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = parse_origin)]
@@ -124,7 +124,7 @@ impl ServeArgs {
             tokens,
             tls,
             is_strict: self.strict,
-            allowed_hosts: self.allowed_host.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            allowed_hosts: self.allowed_host,
             allowed_origins: self.allow_origin,
         })
     }
@@ -142,6 +142,17 @@ fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("must be a whole number above 0".into()),
+    }
+}
+
+/// Takes exactly the name of a host, which is compared with no port and no dot at its end.
+fn parse_host(text: &str) -> Result<String, String> {
+    let is_name = text.parse::<Authority>().is_ok_and(|authority| authority.host() == text);
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if is_name && !name.is_empty() && !name.starts_with('[') {
+        Ok(name.to_ascii_lowercase())
+    } else {
+        Err("must be the name of a host without a port, like debugger.example".into())
     }
 }
 
@@ -191,6 +202,8 @@ mod tests {
             (&["--max-bytes", "1KiB"], "--max-bytes"),
             (&["--hold-timeout", "soon"], "--hold-timeout"),
             (&["--allow-origin", "https://a.example/path"], "--allow-origin"),
+            (&["--allowed-host", "debugger.example:80"], "--allowed-host"),
+            (&["--allowed-host", "https://debugger.example"], "--allowed-host"),
             (&["--tls-cert", "c"], "--tls-key"),
         ] {
             let refused = config(args).expect_err("refused");

@@ -366,7 +366,7 @@ async fn whoever_may_only_look_sees_no_secret_wherever_it_stands() {
     let data = json!({"password": WORD, "arguments": json!({"password": WORD}).to_string(), "headers": [["Authorization", WORD]],
         "pair": {"name": "X-Api-Key", "value": WORD}, "text": format!("DB_PASSWORD={WORD}"), SECRET: 1});
     let step = |kind: &str| {
-        json!({"type": kind, "run_id": SECRET, "node_id": SECRET, "parent_id": format!("{SECRET}-up"), "name": SECRET,
+        json!({"type": kind, SECRET: 1, "run_id": SECRET, "node_id": SECRET, "parent_id": format!("{SECRET}-up"), "name": SECRET,
             "model": SECRET, "match_key": SECRET, "checkpoint_id": SECRET, "metadata": {"cookie": WORD}, "data": data})
     };
     let trace = |body| server.http.post(url("trace")).json(&body);

@@ -8,7 +8,12 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{Request, StatusCode};
 use serde_json::json;
-use tokio::{net::TcpStream, process::Child, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Child,
+    task::JoinSet,
+};
 
 use crate::process::start;
 
@@ -188,6 +193,41 @@ async fn comparisons_at_a_time_are_few() {
     assert!(with(StatusCode::OK) >= 4, "{statuses:?}");
     let grown = peak(&child) - before;
     assert!(grown < BUDGET + BESIDE, "{grown} KiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_of_what_it_asked_for_is_let_go() {
+    let (_child, url) = start(&["--listen", "127.0.0.1:0"]).await;
+    let http = reqwest::Client::new();
+    for _ in 0..7 {
+        let body = json!({"type": "log", "data": {"text": "x".repeat(MIB / 2 - 1024)}});
+        let sent = http.post(format!("{url}/agent/a/debug/trace")).json(&body).send().await.unwrap();
+        assert_eq!(sent.status(), StatusCode::OK);
+    }
+    let tasks = async || {
+        let metrics = http.get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("agent_debugger_tasks ")).unwrap();
+        line.parse::<usize>().unwrap()
+    };
+    let before = tasks().await;
+    // More than the system keeps on its way.
+    let mut io = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let asked = "GET /agent/a/debug/trace HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(8);
+    io.write_all(asked.as_bytes()).await.unwrap();
+    assert!(tasks().await > before);
+    let mut often = tokio::time::interval(Duration::from_secs(1));
+    let closed = tokio::time::timeout(Duration::from_secs(45), async {
+        while tasks().await > before {
+            often.tick().await;
+        }
+    });
+    closed.await.expect("the connection is closed");
+    let mut taken = 0;
+    let mut piece = vec![0; MIB];
+    while let Ok(read @ 1..) = io.read(&mut piece).await {
+        taken += read;
+    }
+    assert!(taken < 8 * 3 * MIB, "{taken}");
 }
 
 /// A file of this test run.
