@@ -24,10 +24,11 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
-use tokio_util::{either::Either, sync::CancellationToken};
+use tokio_util::{either::Either, sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{budget::Ledger, dispatch::Dispatcher, places::Place};
 
@@ -97,40 +98,47 @@ pub(super) async fn serve(
 /// Drives a connection to its end, and asks it to end where the service drains or the connection is of no use.
 async fn drive<C: GracefulConnection>(connection: C, place: &Place, drain: &CancellationToken) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
-    let mut useless = pin!(useless(place));
-    tokio::select! {
+    // A task of its own watches: what is polled beside the connection is polled for every request.
+    let (told, mut end) = oneshot::channel();
+    let watch = watch(place.close.clone(), place.ledger.clone(), place.since, drain.clone());
+    let _watch = AbortOnDropHandle::new(tokio::spawn(async move { told.send(watch.await) }));
+    let end = tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,
-        () = drain.cancelled() => {}
-        end = useless.as_mut() => {
-            if end == End::AtOnce {
-                return Ok(());
-            }
+        end = &mut end => end.unwrap_or(End::AtOnce),
+    };
+    match end {
+        End::AtOnce => Ok(()),
+        End::Told => {
             connection.as_mut().graceful_shutdown();
-            return tokio::time::timeout(FAREWELL_LIMIT, connection).await.unwrap_or(Ok(()));
+            tokio::time::timeout(FAREWELL_LIMIT, connection).await.unwrap_or(Ok(()))
+        }
+        End::Drained => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     }
-    connection.as_mut().graceful_shutdown();
-    connection.await
 }
 
-/// How a connection ends that is of no use.
+/// How a connection ends, other than by its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// Its peer can be told, and may have sent a request meanwhile.
     Told,
     AtOnce,
+    /// With its last request.
+    Drained,
 }
 
-/// Returns when a connection is of no use: it proves nothing, or has long been idle, or takes nothing of what it asked
-/// for.
-async fn useless(place: &Place) -> End {
-    let ledger = &place.ledger;
+/// Returns when the service drains, or a connection is of no use: it proves nothing, or has long been idle, or takes
+/// nothing of what it asked for.
+async fn watch(close: CancellationToken, ledger: Arc<Ledger>, since: Instant, drain: CancellationToken) -> End {
     let mut requests = ledger.requests();
     let mut idle_since = Instant::now();
     loop {
         tokio::select! {
-            () = place.close.cancelled() => return End::AtOnce,
+            () = drain.cancelled() => return End::Drained,
+            () = close.cancelled() => return End::AtOnce,
             () = sleep(WATCH_INTERVAL) => {}
         }
         let now = Instant::now();
@@ -141,7 +149,7 @@ async fn useless(place: &Place) -> End {
         if ledger.is_stalled(now) {
             return End::AtOnce;
         }
-        let age = now - place.since;
+        let age = now - since;
         if !ledger.is_authorised() && (age >= LAST_PROOF_LIMIT || (age >= PROOF_LIMIT && !is_in_use)) {
             return if is_in_use { End::AtOnce } else { End::Told };
         }

@@ -147,9 +147,9 @@ impl DispatcherParts {
         agent: String,
         ledger: &Arc<Ledger>,
     ) -> http::Response<Answer> {
-        let uri = std::mem::take(request.uri_mut());
+        let is_strict = api::is_strict(request.uri());
         let mut body = Taken::new(request.body_mut(), ledger, Pace::Whole);
-        let recorded = api::record(&self.service, caller, agent, &uri, &mut body).await;
+        let recorded = api::record(&self.service, caller, agent, is_strict, &mut body).await;
         let is_untouched = body.is_untouched();
         drop(body);
         match recorded {

@@ -116,7 +116,7 @@ pub(crate) async fn trace(
     request: axum::extract::Request,
 ) -> Result<impl IntoResponse, Failure> {
     let (parts, body) = request.into_parts();
-    let json = record(&service, caller, agent_id, &parts.uri, body).await?;
+    let json = record(&service, caller, agent_id, is_strict(&parts.uri), body).await?;
     Ok(([(CONTENT_TYPE, "application/json")], json))
 }
 
@@ -125,10 +125,10 @@ pub(crate) async fn record(
     service: &Service,
     caller: Caller,
     agent_id: String,
-    uri: &Uri,
+    is_strict: Result<Option<bool>, Failure>,
     body: impl body::Unread,
 ) -> Result<Vec<u8>, Failure> {
-    let is_strict = is_strict(uri)?.unwrap_or(service.is_strict());
+    let is_strict = is_strict?.unwrap_or(service.is_strict());
     let (traced, warnings) = begin(service, caller, agent_id, &body::whole(body).await?, is_strict)?;
     let answer = traced.answer().await?;
     let mut json = Vec::with_capacity(256);
@@ -137,7 +137,7 @@ pub(crate) async fn record(
 }
 
 /// Whether the caller wants unknown fields refused, where it says so.
-fn is_strict(uri: &Uri) -> Result<Option<bool>, Failure> {
+pub(crate) fn is_strict(uri: &Uri) -> Result<Option<bool>, Failure> {
     if uri.query().is_none() {
         return Ok(None);
     }

@@ -128,15 +128,24 @@ fn body(subscription: Subscription) -> impl Stream<Item = Result<Bytes, Infallib
 impl Reader {
     async fn next(&mut self) -> Option<Bytes> {
         let subscription = self.subscription.as_mut()?;
+        if !self.frames.is_empty() {
+            // What came with the first frame.
+            return Some(join(&mut self.frames, subscription.visibility()));
+        }
         let bytes = loop {
             tokio::select! {
                 biased;
                 more = subscription.next(&mut self.frames) => {
                     self.wrote = Instant::now();
                     self.framed = self.wrote;
-                    break if more { join(&mut self.frames, subscription.visibility()) } else {
+                    break if !more {
                         self.subscription = None;
                         BYE
+                    } else if self.greeted || self.frames.is_empty() {
+                        join(&mut self.frames, subscription.visibility())
+                    } else {
+                        // The position, which is short: what follows it is not copied once more.
+                        frame::sse(&self.frames.remove(0), subscription.visibility())
                     };
                 }
                 () = self.timer.as_mut() => {
@@ -203,6 +212,8 @@ mod tests {
         let mut stream = pin!(body(subscribe(&debugger, Role::Observer)));
         let first = next(&mut stream).await.1;
         assert!(first.starts_with("retry: 2000\n\n") && first.contains("\"type\":\"position\""), "{first}");
+        let (seconds, rest) = next(&mut stream).await;
+        assert!(seconds == 0 && rest.contains("event: state"), "{rest}");
         let comment = || (15, ": still here\n\n".to_owned());
         let heartbeat = || (15, "data: {\"type\":\"heartbeat\"}\n\n".to_owned());
         for expected in [comment(), heartbeat(), comment(), heartbeat()] {
