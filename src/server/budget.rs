@@ -14,6 +14,7 @@ use std::{
 };
 
 use axum::body::Bytes;
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -58,7 +59,7 @@ pub(super) struct Ledger {
     /// Whether the peer is still sending what nobody will read when the connection is closed.
     is_cut_short: AtomicBool,
     /// Pieces of responses that wait to be written: until when they have to be.
-    waiting: Mutex<HashMap<u64, Instant>>,
+    waiting: Mutex<HashMap<u64, Instant, RandomState>>,
     pieces: AtomicU64,
 }
 

@@ -52,8 +52,8 @@ pub(super) async fn serve(
         let (tls, front, drain) = (tls.clone(), front.clone(), drain.clone());
         connections.spawn(async move {
             match drain.run_until_cancelled(place.close.run_until_cancelled(greet(io, tls))).await.flatten() {
-                // It keeps its place for as long as it lives.
-                Some(Ok((io, first))) => connection::serve(io, first, peer, front, place, drain).await,
+                // It keeps its place for as long as it lives. Boxed: a task is moved a few times before it runs.
+                Some(Ok((io, first))) => Box::pin(connection::serve(io, first, peer, front, place, drain)).await,
                 Some(Err(error)) => tracing::debug!(%error, "a connection came to nothing"),
                 None => {}
             }
