@@ -46,7 +46,7 @@ def record(runs, stub, agent_id, run_id="rich"):
         logs = runs.post("breakpoints", **logs)["id"]
         runs.trace(type="tool_result", name="slow", data={"ok": True}, run_id=run_id, accepts=["edit"])
         runs.delete(f"breakpoints/{logs}")
-        runs.trace(type="log", data={}, run_id=run_id)
+        runs.trace(type="log", data={}, run_id=run_id, args="of no step")
 
         runs.post("breakpoints", run_id=run_id, unattended="hold", once=True)
         step("abort", {"reason": "enough"}, type="prompt", data={"text": "And now?"})
