@@ -5,7 +5,7 @@
 //! costs by itself: no more is done for the calls that count.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -14,7 +14,6 @@ use std::{
 };
 
 use axum::body::Bytes;
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -58,9 +57,9 @@ pub(super) struct Ledger {
     pub(super) is_reserved: bool,
     /// Whether the peer is still sending what nobody will read when the connection is closed.
     is_cut_short: AtomicBool,
-    /// Pieces of responses that wait to be written: until when they have to be.
-    waiting: Mutex<HashMap<u64, Instant, RandomState>>,
-    pieces: AtomicU64,
+    began: Instant,
+    /// Pieces of responses that wait to be written: how many have to be by which second.
+    waiting: Mutex<BTreeMap<u64, usize>>,
 }
 
 impl Ledger {
@@ -72,8 +71,8 @@ impl Ledger {
             is_authorised: AtomicBool::new(false),
             is_reserved,
             is_cut_short: AtomicBool::new(false),
+            began: Instant::now(),
             waiting: Mutex::default(),
-            pieces: AtomicU64::new(0),
         })
     }
 
@@ -114,7 +113,7 @@ impl Ledger {
 
     /// Whether a piece of a response was not taken in its time.
     pub(super) fn is_stalled(&self, now: Instant) -> bool {
-        self.waiting.lock().values().any(|end| *end <= now)
+        self.waiting.lock().first_key_value().is_some_and(|(second, _)| *second <= (now - self.began).as_secs())
     }
 
     /// Whether a response of so many bytes can be counted now.
@@ -191,7 +190,8 @@ impl Drop for Charge {
 struct Piece {
     bytes: Bytes,
     charge: Charge,
-    id: u64,
+    /// By when it has to be written.
+    second: u64,
 }
 
 /// Counts a piece of a response from here to where it is written; nothing where the budget is used up.
@@ -200,9 +200,9 @@ pub(super) fn counted(ledger: &Arc<Ledger>, bytes: Bytes) -> Option<Bytes> {
         return Some(bytes);
     }
     let charge = ledger.charge(bytes.len())?;
-    let id = ledger.pieces.fetch_add(1, Ordering::Relaxed);
-    ledger.waiting.lock().insert(id, Instant::now() + time_for(bytes.len()));
-    Some(Bytes::from_owner(Piece { bytes, charge, id }))
+    let second = (ledger.began.elapsed() + time_for(bytes.len())).as_secs() + 1;
+    *ledger.waiting.lock().entry(second).or_default() += 1;
+    Some(Bytes::from_owner(Piece { bytes, charge, second }))
 }
 
 impl AsRef<[u8]> for Piece {
@@ -213,7 +213,13 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.charge.ledger.waiting.lock().remove(&self.id);
+        let mut waiting = self.charge.ledger.waiting.lock();
+        if let Some(count) = waiting.get_mut(&self.second) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.second);
+            }
+        }
     }
 }
 
@@ -262,7 +268,7 @@ mod tests {
         drop(large);
         tokio::time::advance(BODY_LIMIT + Duration::from_secs(9)).await;
         assert!(!one.is_stalled(Instant::now()));
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
         assert!(one.is_stalled(Instant::now()), "its rest waits");
         drop(part);
         assert!(!one.is_stalled(Instant::now()) && !one.is_in_use());
