@@ -137,6 +137,10 @@ async fn visit(address: std::net::SocketAddr, agent: String) {
     load::run(address, &traces[0], Width::ONE, Until::Count(UNHELD)).await;
     let page = Calls::Http(Arc::new(vec![http1::request("GET", &format!("/agent/{agent}/debug/trace"), b"")]));
     once(address, &page).await;
+
+    // An agent with a breakpoint would never make room either.
+    let delete = http1::request("DELETE", &format!("/agent/{agent}/debug/breakpoints/b1"), b"");
+    once(address, &Calls::Http(Arc::new(vec![delete]))).await;
 }
 
 async fn once(address: std::net::SocketAddr, calls: &Calls) {

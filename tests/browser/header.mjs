@@ -85,7 +85,7 @@ claim("all held steps are listed, with a way to each and to what holds it", asyn
   await says(page, "#now", /2 more held/);
   await page.locator("#held-more").focus();
   await page.keyboard.press("Enter");
-  assert.equal(await page.locator("#held-more").getAttribute("aria-expanded"), "true");
+  await until("the list is open", async () => (await page.locator("#held-more").getAttribute("aria-expanded")) === "true");
   assert.deepEqual(await page.locator("#holds .what > a").allTextContents(), ["#1 tool call b0", "#2 tool call b1", "#3 tool call b2"]);
   assert.deepEqual(await axeFindings(page), []);
   await screenshot(page, "holds");
@@ -122,7 +122,6 @@ claim("a held step that the trace had to make room for stays readable, and can b
     await page.keyboard.press("Control+Enter");
     assert.deepEqual((await held).decision, { action: "fulfil", data: { paid: true } });
     await until("there is nothing to decide", async () => (await page.locator(".decision").count()) === 0);
-    await says(page, "#details", /fulfil/i);
   } finally {
     await small.stop();
   }
