@@ -63,6 +63,13 @@ fn nothing_below_the_conversion_knows_a_transport() {
 }
 
 #[test]
+fn no_way_in_knows_the_server_that_serves_it() {
+    for (file, used) in uses().iter().filter(|(file, _)| file[0] == "api") {
+        assert!(!used.iter().any(|used| used[0] == "server"), "{} uses the server", file.join("/"));
+    }
+}
+
+#[test]
 fn the_facade_knows_no_transport() {
     assert_absent(&["api/service", "api/transfer"], &["tonic", "axum", "http", "server"]);
 }

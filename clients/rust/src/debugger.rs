@@ -1,6 +1,7 @@
 //! Reporting a step: until there is an answer, or it is clear that there will be none.
 
 use std::{
+    io::{self, Write as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -187,7 +188,8 @@ impl Debugger {
             return Err(Stopped::Absent { message });
         }
         if !self.shared.warned.swap(true, Ordering::Relaxed) {
-            eprintln!("going on without the debugger: {message}");
+            // The agent may have closed its stderr: a warning that cannot be written must not end it.
+            let _ = writeln!(io::stderr(), "going on without the debugger: {message}");
         }
         Ok(None)
     }
